@@ -1,0 +1,154 @@
+"""The map: every built-in name, by kind, with the module it lives in. Nothing is imported here.
+
+To add a component, write its file and add one line below. ``target`` is the class or function, ``config`` its
+pydantic model; where ``config`` is empty the model is derived from the signature (third-party classes).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["BUILTINS", "Builtin"]
+
+
+class Builtin(NamedTuple):
+    """One built-in component: where it lives, its config model, its family and one line about it."""
+
+    target: str
+    config: str = ""
+    family: str = ""
+    summary: str = ""
+    task: str = ""
+
+
+def _in(module: str, name: str, family: str, summary: str, task: str = "") -> Builtin:
+    """An entry of ours: class `name` with its model `nameConfig` beside it."""
+    return Builtin(f"{module}:{name}", f"{module}:{name}Config", family, summary, task)
+
+
+def _torch(module: str, summaries: dict[str, str]) -> dict[str, Builtin]:
+    """Third-party classes of one module."""
+    return {name: Builtin(f"{module}:{name}", summary=summary) for name, summary in summaries.items()}
+
+
+_AMP = "nam_like.models.amp"
+
+BUILTINS: dict[str, dict[str, Builtin]] = {
+    "net": {
+        "WaveNet": _in(
+            f"{_AMP}.wavenet",
+            "WaveNet",
+            "amp",
+            "dilated causal convolutions, the realtime engine's main net",
+            "regression",
+        ),
+        "LSTM": _in(
+            f"{_AMP}.lstm", "LSTM", "amp", "recurrent net with a learned initial state", "regression"
+        ),
+        "ConvNet": _in(
+            f"{_AMP}.convnet", "ConvNet", "amp", "plain stack of dilated convolutions", "regression"
+        ),
+        "Linear": _in(
+            f"{_AMP}.linear", "Linear", "amp", "one FIR filter (an impulse response)", "regression"
+        ),
+        "Sequential": _in(
+            f"{_AMP}.sequential", "Sequential", "amp", "nets one after the other", "regression"
+        ),
+        "ConditionedWaveNet": _in(
+            f"{_AMP}.conditioned", "ConditionedWaveNet", "amp", "WaveNet steered by knob values", "regression"
+        ),
+    },
+    "dataset": {
+        "paired": _in("nam_like.data.paired", "PairedDataset", "amp", "a dry and a wet recording"),
+        "parametric": _in(
+            "nam_like.data.parametric",
+            "ParametricDataset",
+            "amp",
+            "dry, wet and the knob values they were taken at",
+        ),
+    },
+    "hook": {
+        "normalize_output": _in(
+            "nam_like.data.hooks",
+            "NormalizeOutput",
+            "amp",
+            "level the wet signal to a target RMS; undone on export",
+        ),
+    },
+    "loss": {
+        "MSE": _in("nam_like.losses.time", "MSE", "", "mean squared error"),
+        "ESR": _in("nam_like.losses.time", "ESR", "", "error-to-signal ratio"),
+        "DC": _in("nam_like.losses.time", "DC", "", "squared error of the means"),
+        "Fourier": _in("nam_like.losses.spectral", "Fourier", "", "squared error of the whole spectrum"),
+        "MRSTFT": _in("nam_like.losses.spectral", "MRSTFT", "", "multi-resolution STFT distance"),
+    },
+    "metric": {
+        "ESR": _in("nam_like.metrics.esr", "ESR", "", "error-to-signal ratio, energy-weighted over files"),
+        "MSE": _in("nam_like.metrics.esr", "MSE", "", "mean squared error"),
+    },
+    "task": {
+        "regression": _in("nam_like.train.tasks.regression", "Regression", "", "net(x) is fitted to y"),
+    },
+    "exporter": {
+        "nam": _in("nam_like.export.nam", "NamExporter", "amp", ".nam for the realtime plugins"),
+        "torchscript": _in(
+            "nam_like.export.torchscript", "TorchScriptExporter", "", "TorchScript, any length"
+        ),
+        "onnx": _in("nam_like.export.onnx", "OnnxExporter", "", "ONNX (extra: nam_like[onnx])"),
+    },
+    "optimizer": _torch(
+        "torch.optim",
+        {
+            "Adam": "the default",
+            "AdamW": "Adam with decoupled weight decay",
+            "Adamax": "",
+            "NAdam": "Adam with Nesterov momentum",
+            "RAdam": "rectified Adam",
+            "Adagrad": "",
+            "Adadelta": "",
+            "Adafactor": "",
+            "ASGD": "averaged SGD",
+            "RMSprop": "",
+            "Rprop": "",
+            "SGD": "",
+        },
+    ),
+    "lr_scheduler": _torch(
+        "torch.optim.lr_scheduler",
+        {
+            "ExponentialLR": "lr · gamma^epoch, the default of amp captures",
+            "ReduceLROnPlateau": "lower the rate when the monitored metric stalls",
+            "StepLR": "",
+            "MultiStepLR": "",
+            "ConstantLR": "",
+            "LinearLR": "",
+            "PolynomialLR": "",
+            "CosineAnnealingLR": "",
+            "CosineAnnealingWarmRestarts": "",
+            "CyclicLR": "",
+            "OneCycleLR": "needs interval: step",
+        },
+    ),
+    "callback": _torch(
+        "pytorch_lightning.callbacks",
+        {
+            "EarlyStopping": "stop when the monitored metric stalls or reaches a threshold",
+            "LearningRateMonitor": "",
+            "StochasticWeightAveraging": "",
+            "EMAWeightAveraging": "",
+            "GradientAccumulationScheduler": "",
+            "Timer": "stop after a given time",
+            "DeviceStatsMonitor": "",
+            "ModelCheckpoint": "",
+        },
+    ),
+    "logger": {
+        "csv": Builtin("pytorch_lightning.loggers:CSVLogger", summary="metrics.csv (always on)"),
+        "tensorboard": Builtin(
+            "pytorch_lightning.loggers:TensorBoardLogger", summary="TensorBoard (always on)"
+        ),
+        "wandb": Builtin("pytorch_lightning.loggers:WandbLogger", summary="Weights & Biases"),
+        "mlflow": Builtin("pytorch_lightning.loggers:MLFlowLogger", summary="MLflow"),
+    },
+    "activation": {},
+}

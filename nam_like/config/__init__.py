@@ -1,0 +1,1 @@
+"""From JSON text to typed objects, with every mistake found and placed."""
