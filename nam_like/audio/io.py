@@ -127,7 +127,8 @@ def read_audio(
     if not np.isfinite(samples).all():
         bad = np.flatnonzero(~np.isfinite(samples))
         raise AudioError(
-            f"{path}: expected finite samples, but got {bad.size} NaN or infinite ones, the first at sample {bad[0]}"
+            f"{path}: expected finite samples, but got {bad.size} NaN or infinite ones, "
+            f"the first at sample {bad[0]}"
         )
     audio = Audio(samples, info.sample_rate, path, info.subtype)
     if sample_rate is None or sample_rate == info.sample_rate:
@@ -149,7 +150,7 @@ def write_audio(
             `VORBIS` in OGG.
 
     Raises:
-        AudioError: ``samples`` is empty, not one-dimensional or not finite, the suffix is not one of the above,
+        AudioError: ``samples`` is empty, not one-dimensional or not finite, the suffix is none of the above,
             the format cannot hold the subtype, or the file cannot be written.
     """
     path = Path(path)
@@ -291,7 +292,8 @@ def _writable_subtype(path: Path, subtype: Subtype | None) -> str:
         return choices[0]
     if subtype not in choices:
         raise AudioError(
-            f"{path}: expected `subtype` to be one of {', '.join(choices)} in a {path.suffix} file, but got {subtype}"
+            f"{path}: expected `subtype` to be one of {', '.join(choices)} in a {path.suffix} file, "
+            f"but got {subtype}"
         )
     return subtype
 

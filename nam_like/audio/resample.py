@@ -23,8 +23,8 @@ def resampled_length(length: int, from_rate: int, to_rate: int) -> int:
 def resample(samples: FloatArray, from_rate: int, to_rate: int, quality: Quality = "HQ") -> FloatArray:
     """Convert samples to another rate.
 
-    The first sample keeps its time, and the result has :func:`resampled_length` samples. Everything above half
-    of the lower rate is suppressed by more than 100 dB with `HQ` (20 bits) and `VHQ` (28 bits).
+    The first sample keeps its time, and the result has :func:`resampled_length` samples. Everything above
+    half of the lower rate is suppressed by more than 100 dB with `HQ` (20 bits) and `VHQ` (28 bits).
 
     Args:
         samples: `(L,)`, `float32` or `float64`.
