@@ -187,7 +187,8 @@ def check_pre_silence(
     amplitude = float(before[loudest])
     raise PreSilenceError(
         f"{name}: expected digital silence for {seconds:g} s ({count} samples) before the start "
-        f"at sample {start}, but got {amplitude:.3g} ({level.gain_to_db(amplitude):.1f} dBFS) at sample {first + loudest}; "
+        f"at sample {start}, but got {amplitude:.3g} ({level.gain_to_db(amplitude):.1f} dBFS) "
+        f"at sample {first + loudest}; "
         "choose a start that follows silence, or turn the check off with `require_input_pre_silence: null`"
     )
 

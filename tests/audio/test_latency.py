@@ -4,6 +4,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nam_like.audio import latency
 from nam_like.audio.errors import AudioError
 from nam_like.audio.latency import delay_from_blips, delay_from_correlation
 
@@ -34,6 +35,7 @@ def test_correlation_finds_any_delay(delay, gain, polarity, noise_db, seed, colo
     noise = rng.standard_normal(dry.size) * dry.std() * 10 ** (noise_db / 20)
     found = delay_from_correlation(dry, polarity * gain * (shift(dry, delay) + noise), max_delay=1000)
     assert (found.delay, found.polarity) == (delay, polarity)
+    assert delay - 20 <= found.onset <= delay
     assert found.confidence > 0.3
 
 
@@ -48,11 +50,9 @@ def test_correlation_over_several_blocks(whitening):
 
 
 def test_plain_correlation_is_that_of_scipy():
-    from nam_like.audio.latency import _generalized_correlation
-
     rng = np.random.default_rng(2)
     dry, wet = rng.standard_normal(150_000), rng.standard_normal(140_000)
-    ours = _generalized_correlation(dry, wet, 200, whitening=0.0)
+    ours = latency._correlation(*latency._cross_spectrum(dry, wet, 200), 200, whitening=0.0)
     full = scipy.signal.correlate(wet, dry, method="fft")
     zero_lag = dry.size - 1
     np.testing.assert_allclose(ours, full[zero_lag - 200 : zero_lag + 201], atol=1e-8)
@@ -64,6 +64,16 @@ def test_distortion_and_a_highpass_keep_the_delay():
     wet = np.tanh(8 * shift(dry, 57)) + 0.2
     wet = scipy.signal.lfilter(*scipy.signal.butter(1, 0.005, "high"), wet)
     assert delay_from_correlation(dry, wet, max_delay=2000).delay == 57
+
+
+def test_onset_comes_before_the_middle_of_a_speaker_response():
+    dry = np.random.default_rng(5).standard_normal(50_000)
+    speaker = scipy.signal.butter(4, 0.15)
+    wet = shift(scipy.signal.lfilter(*speaker, dry), 40)
+    response = scipy.signal.lfilter(*speaker, np.eye(1, 64)[0])
+    found = delay_from_correlation(dry, wet, max_delay=4800)
+    assert abs(found.delay - 40 - int(np.argmax(response))) <= 2
+    assert 38 <= found.onset <= 43 < found.delay
 
 
 def test_unrelated_signals_and_tones_give_no_confidence():
