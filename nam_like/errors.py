@@ -5,11 +5,15 @@ Every command turns a :class:`UserError` into a message without a traceback and 
 
 from __future__ import annotations
 
-__all__ = ["ExportError", "NamFileError", "UserError"]
+__all__ = ["ExportError", "HandshakeError", "NamFileError", "UserError"]
 
 
 class UserError(ValueError):
     """The command line, a JSON, the audio or a model file is wrong; the message says what and where."""
+
+
+class HandshakeError(UserError):
+    """A net and a dataset that do not fit each other."""
 
 
 class NamFileError(UserError):
