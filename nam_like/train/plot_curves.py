@@ -1,0 +1,58 @@
+"""Losses and metrics over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nam_like.train.history import Curve
+from nam_like.train.plot_style import head
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_curves"]
+
+_COLOURS = ("#2b2f36", "#f08a24", "#2f7ebc", "#3f9c5a", "#8e5bb5", "#c8324a", "#8a6d3b", "#5aa9a3")
+
+
+def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None:
+    """Draw losses on the left, ESR on the right and whatever else was logged between them.
+
+    Args:
+        figure: an empty figure.
+        curves: by column of ``metrics.csv``.
+        title: heads the figure.
+    """
+    head(figure, title)
+    groups = _groups(curves)
+    for axes, (name, group) in zip(
+        figure.subplots(1, max(1, len(groups)), squeeze=False)[0], groups.items(), strict=False
+    ):
+        for colour, curve in zip(_COLOURS * (1 + len(group) // len(_COLOURS)), group, strict=False):
+            _draw(axes, curve, colour)
+        if all(value > 0 for curve in group for value in curve.values):
+            axes.set_yscale("log")
+        axes.set(title=name, xlabel="epoch")
+        axes.legend(loc="upper right")
+        axes.margins(x=0.02)
+
+
+def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
+    """The curves by panel; panels without a curve are left out."""
+    groups: dict[str, list[Curve]] = {"loss": [], "terms and metrics": [], "ESR": []}
+    for name, curve in curves.items():
+        lowered = name.lower()
+        if lowered.startswith(("lr", "learning_rate")) or "per_second" in lowered:
+            continue
+        panel = "ESR" if "esr" in lowered else "loss" if "loss" in lowered else "terms and metrics"
+        groups[panel].append(curve)
+    return {name: group for name, group in groups.items() if group}
+
+
+def _draw(axes: Axes, curve: Curve, colour: str) -> None:
+    """One curve, with its best value marked and named."""
+    epoch, best = curve.best
+    axes.plot(curve.epochs, curve.values, color=colour, linewidth=1.6, label=f"{curve.name}, best {best:.4g}")
+    axes.plot([epoch], [best], "o", color=colour, markersize=5)
