@@ -54,5 +54,14 @@ def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
 def _draw(axes: Axes, curve: Curve, colour: str) -> None:
     """One curve, with its best value marked and named."""
     epoch, best = curve.best
-    axes.plot(curve.epochs, curve.values, color=colour, linewidth=1.6, label=f"{curve.name}, best {best:.4g}")
+    marker = "." if len(curve.values) < 25 else ""
+    axes.plot(
+        curve.epochs,
+        curve.values,
+        marker,
+        linestyle="-",
+        color=colour,
+        linewidth=1.6,
+        label=f"{curve.name}, best {best:.4g}",
+    )
     axes.plot([epoch], [best], "o", color=colour, markersize=5)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["band_powers", "plot_spectrograms"]
 
-FRAME = 2048  # samples
-LOWEST_HZ = 40.0
+FRAME = 4096  # samples: 12 Hz apart at 48 kHz
+LOWEST_HZ = 50.0
 RANGE_DB = 90.0  # shown below the loudest band
 DIFFERENCE_DB = 12.0  # where the colours of the difference end
 
@@ -26,7 +26,7 @@ def band_powers(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Power in logarithmic frequency bands over time.
 
-    Each frame is the Hann-windowed power spectrum of 2048 samples. A band holds the mean of the spectrum
+    Each frame is the Hann-windowed power spectrum of 4096 samples. A band holds the mean of the spectrum
     between its edges, found by integrating it, so that bands narrower than a bin and bands of many bins are
     treated alike.
 
@@ -34,14 +34,14 @@ def band_powers(
         signal: (N,).
         sample_rate: in Hz.
         columns: frames at most; long signals have gaps between them.
-        bands: bands between 40 Hz and the Nyquist frequency.
+        bands: bands between 50 Hz and the Nyquist frequency.
 
     Returns:
         Powers (bands, frames), a full-scale sine in one bin being 0.25, and band edges in Hz (bands + 1,).
     """
     padded = np.pad(np.asarray(signal, np.float64), (0, max(0, FRAME - signal.size)))
     last = padded.size - FRAME
-    starts = np.unique(np.linspace(0, last, min(columns, 1 + last // 256)).astype(int))
+    starts = np.unique(np.linspace(0, last, min(columns, 1 + last // 512)).astype(int))
     window = np.hanning(FRAME + 1)[:-1]
     edges = np.geomspace(LOWEST_HZ, sample_rate / 2, bands + 1)
     # bin k covers (k - 1/2, k + 1/2), so the integral over all bins below f is read at f / width + 1/2

@@ -129,7 +129,7 @@ def plot_comparison(figure: Figure, prediction: Prediction, title: str) -> None:
         title=f"the most telling {1e3 * WINDOW_SECONDS:.0f} ms (large signal, large error)",
         ylabel="amplitude",
     )
-    top.legend(loc="lower left", bbox_to_anchor=(0.78, 1.0), ncols=2, borderaxespad=0.1)
+    top.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
     top.margins(x=0)
 
     middle.fill_between(milliseconds, error, color=RESIDUAL, alpha=0.18, linewidth=0)
@@ -168,4 +168,4 @@ def _levels(axes: Axes, prediction: Prediction, window: slice) -> None:
     )
     axes.set(title="level over the whole file", xlabel="seconds", ylabel="dBFS (RMS)", xlim=(0, total / rate))
     axes.set_ylim(bottom, max(float(target.max()), float(error.max())) + 4)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.66, 1.0), ncols=3, borderaxespad=0.1)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1)
