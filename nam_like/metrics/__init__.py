@@ -1,0 +1,1 @@
+"""Metrics: what a net is judged by, accumulated over batches, files and processes."""
