@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+import traceback
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,8 +26,10 @@ __all__ = [
     "Entry",
     "Registry",
     "UnknownNameError",
+    "closest",
     "did_you_mean",
     "import_path",
+    "note_failed_owner",
     "owned_by",
     "registry_of",
 ]
@@ -52,38 +57,107 @@ def owned_by(owner: str) -> Iterator[None]:
         _owner.reset(token)
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return ``"; did you mean 'X'?"`` for the known name closest to `name`, or an empty string."""
+@dataclass(frozen=True)
+class _FailedOwner:
+    problem: str
+    text: str
+
+
+_failed_owners: dict[str, _FailedOwner] = {}
+
+
+def note_failed_owner(owner: str, problem: str, text: str) -> None:
+    """Remember an extension that could not register its entries, for the messages about names then unknown.
+
+    Args:
+        owner: the extension's path.
+        problem: why it failed, in one line.
+        text: its source code; it is mentioned only for names that occur there.
+    """
+    _failed_owners[owner] = _FailedOwner(problem, text)
+
+
+def _who_failed(name: str) -> str:
+    """The failed extensions that speak of `name`, as a clause to append; usually empty."""
+    return "".join(
+        f"; the extension {owner}, which mentions '{name}', could not be loaded: {failed.problem}"
+        for owner, failed in _failed_owners.items()
+        if re.search(rf"\b{re.escape(name)}\b", failed.text)
+    )
+
+
+def closest(name: str, known: Sequence[str]) -> str | None:
+    """The known name that `name` resembles most, or None."""
     lowered = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
-    return f"; did you mean '{lowered[close[0]]}'?" if close else ""
+    return lowered[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return ``"; did you mean 'X'?"`` for the known name closest to `name`, or an empty string."""
+    meant = closest(name, known)
+    return f"; did you mean '{meant}'?" if meant is not None else ""
 
 
 def import_path(path: str) -> Any:
     """Import ``package.module.attribute`` (or ``package.module:attribute``) and return the attribute.
 
+    The attribute may be nested: ``package.module.Class.method``.
+
     Raises:
-        UnknownNameError: the module cannot be found, or it has no such attribute; the message says which.
+        UnknownNameError: the module cannot be found or fails while it is imported, or it has no such attribute; the
+            message says which.
     """
-    module_name, _, attribute = path.replace(":", ".").rpartition(".")
-    if not module_name:
+    module_name, _, attributes = path.rpartition(":") if ":" in path else path.rpartition(".")
+    if not all(part.isidentifier() for part in f"{module_name}.{attributes}".split(".")):
         raise UnknownNameError(f"expected an import path such as package.module.Name, but got '{path}'")
+    while True:
+        try:
+            module = _import_module(module_name, path)
+            break
+        except _NoModuleError as error:
+            outer, _, inner = module_name.rpartition(".")
+            if error.missing != module_name or not outer:
+                raise
+            module_name, attributes = outer, f"{inner}.{attributes}"
+    found = module
+    for attribute in attributes.split("."):
+        if not hasattr(found, attribute):
+            hint = did_you_mean(attribute, [name for name in vars(found) if not name.startswith("_")])
+            owner = f"module '{module_name}'" if found is module else f"'{found.__name__}'"
+            raise UnknownNameError(f"cannot import '{path}': {owner} has no '{attribute}'{hint}")
+        found = getattr(found, attribute)
+    return found
+
+
+class _NoModuleError(UnknownNameError):
+    """There is no module of that name."""
+
+    def __init__(self, path: str, missing: str) -> None:
+        super().__init__(f"cannot import '{path}': there is no module '{missing}'")
+        self.missing = missing
+
+
+def _import_module(module_name: str, path: str) -> Any:
+    """Import a module; whatever a user's module raises becomes an :class:`UnknownNameError` that says where."""
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(missing + "."):
-            raise UnknownNameError(f"cannot import '{path}': there is no module '{missing}'") from error
+            raise _NoModuleError(path, missing) from error
         raise UnknownNameError(
             f"cannot import '{path}': module '{module_name}' itself needs '{missing}', which is not installed"
         ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
-        public = [name for name in vars(module) if not name.startswith("_")]
-        hint = did_you_mean(attribute, public)
+    except (Exception, SystemExit) as error:
+        if module_name.split(".")[0] == __name__.split(".")[0]:
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f" ({frame.filename}:{frame.lineno})"
+        if isinstance(error, SyntaxError):
+            place = ""  # its text says where
         raise UnknownNameError(
-            f"cannot import '{path}': module '{module_name}' has no '{attribute}'{hint}"
+            f"cannot import '{path}': module '{module_name}' fails with {type(error).__name__}: {error}{place}"
         ) from error
 
 
@@ -141,12 +215,21 @@ class Registry:
         namespaces: modules whose attributes may be named bare (``"RAdam"`` for ``torch.optim.RAdam``) although no
             entry lists them.
         supplied: arguments the run passes itself, which therefore no config may hold (``params`` of an optimizer).
+        bounds: smallest values of arguments, for config models derived from signatures: ``{"lr": (">", 0)}``.
     """
 
-    def __init__(self, kind: str, *, namespaces: Sequence[str] = (), supplied: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        namespaces: Sequence[str] = (),
+        supplied: Sequence[str] = (),
+        bounds: Mapping[str, tuple[str, float]] | None = None,
+    ) -> None:
         self.kind = kind
         self.namespaces = tuple(namespaces)
         self.supplied = frozenset(supplied)
+        self.bounds = dict(bounds or {})
         self._entries: dict[str, Entry] = {
             name: Entry(
                 kind,
@@ -224,15 +307,35 @@ class Registry:
                 raise UnknownNameError(
                     f"expected '{name}' to be a class or function, but got {type(target).__name__}"
                 )
-            return Entry(self.kind, name, target, getattr(target, "Config", None), owner=name.split(".")[0])
+            return self._imported(name, target)
         for namespace in self.namespaces:
             target = getattr(importlib.import_module(namespace), name, None)
-            if isinstance(target, type):
+            if isinstance(target, type) and target.__module__.startswith(namespace):
                 return Entry(self.kind, name, f"{namespace}:{name}", owner=namespace.split(".")[0])
         raise UnknownNameError(
-            f"unknown {self.kind} '{name}'{did_you_mean(name, self.names())} "
+            f"unknown {self.kind} '{name}'{_who_failed(name) or did_you_mean(name, self.names())} "
             f"(available: {', '.join(self.names())}; or an import path such as package.module.Name)"
         )
+
+    def _imported(self, name: str, target: Factory) -> Entry:
+        """The entry of an import path: its config model is ``X.Config`` or the ``XConfig`` beside it.
+
+        A class with ``init_from_config``, and a function of one argument called ``…config…``, get the raw dict.
+        """
+        beside = getattr(inspect.getmodule(target), f"{getattr(target, '__name__', '')}Config", None)
+        for config in (getattr(target, "Config", None), beside):
+            if isinstance(config, type) and hasattr(config, "model_validate"):
+                return Entry(self.kind, name, target, config, owner=name.split(".")[0])
+        takes_dict = False
+        if hasattr(target, "init_from_config"):
+            target, takes_dict = target.init_from_config, True
+        elif not isinstance(target, type):
+            try:
+                parameters = list(inspect.signature(target).parameters)
+            except (ValueError, TypeError):
+                parameters = []
+            takes_dict = len(parameters) == 1 and "config" in parameters[0]
+        return Entry(self.kind, name, target, None, owner=name.split(".")[0], takes_dict=takes_dict)
 
     def names(self) -> list[str]:
         """All registered names, sorted."""
@@ -247,15 +350,24 @@ class Registry:
 
 
 NETS = Registry("net")
-ACTIVATIONS = Registry("activation", namespaces=("torch.nn",))
+ACTIVATIONS = Registry("activation", namespaces=("torch.nn.modules.activation",))
 DATASETS = Registry("dataset", supplied=("nx",))
 HOOKS = Registry("hook")
 LOSSES = Registry("loss")
 METRICS = Registry("metric")
-OPTIMIZERS = Registry("optimizer", namespaces=("torch.optim",), supplied=("params",))
+OPTIMIZERS = Registry(
+    "optimizer",
+    namespaces=("torch.optim",),
+    supplied=("params",),
+    bounds={"lr": (">", 0), "weight_decay": (">=", 0), "eps": (">=", 0), "momentum": (">=", 0)},
+)
 SCHEDULERS = Registry("lr_scheduler", namespaces=("torch.optim.lr_scheduler",), supplied=("optimizer",))
 TASKS = Registry("task")
-CALLBACKS = Registry("callback", namespaces=("pytorch_lightning.callbacks",))
+CALLBACKS = Registry(
+    "callback",
+    namespaces=("pytorch_lightning.callbacks",),
+    bounds={"patience": (">=", 0), "save_top_k": (">=", -1), "every_n_epochs": (">=", 0)},
+)
 LOGGERS = Registry("logger", namespaces=("pytorch_lightning.loggers",))
 EXPORTERS = Registry("exporter")
 

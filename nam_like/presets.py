@@ -1,0 +1,90 @@
+"""The configurations that ship with the package: ``configs/`` in a checkout, ``nam_like/configs/`` in a wheel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nam_like.errors import UserError
+from nam_like.registry import did_you_mean
+
+__all__ = ["KINDS", "Preset", "configs_dir", "find_preset", "preset_names", "schema_file"]
+
+KINDS = ("data", "model", "learning")
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of the three files.
+
+    Attributes:
+        name: ``family/name``, as in ``amp/wavenet``.
+        data: the data JSON; the family's default unless there is one of that name.
+        model: the model JSON.
+        learning: the learning JSON; the family's default unless there is one of that name.
+    """
+
+    name: str
+    data: Path
+    model: Path
+    learning: Path
+
+    @property
+    def summary(self) -> str:
+        """The first comment of the model JSON: one line that says what it is."""
+        for line in self.model.read_text(encoding="utf-8").splitlines():
+            if line.strip().startswith("//"):
+                return line.strip().lstrip("/").strip()
+        return ""
+
+
+def configs_dir() -> Path:
+    """The folder with ``data/``, ``model/``, ``learning/`` and ``schema/``.
+
+    Raises:
+        UserError: the package was installed without it.
+    """
+    package = Path(__file__).parent
+    for candidate in (package / "configs", package.parent / "configs"):
+        if (candidate / "model").is_dir():
+            return candidate
+    raise UserError(
+        f"expected the shipped configs in {package / 'configs'} or {package.parent / 'configs'}, "
+        "but got neither; install nam_like again"
+    )
+
+
+def schema_file(kind: str) -> Path:
+    """The shipped JSON Schema of ``data.json``, ``model.json`` or ``learning.json``."""
+    return configs_dir() / "schema" / f"{kind}.schema.json"
+
+
+def preset_names() -> list[str]:
+    """``family/name`` of every model configuration, sorted."""
+    root = configs_dir() / "model"
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.glob("*/*.json"))
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset called ``family/name``; the family may be left out where the name is unique.
+
+    Raises:
+        UserError: there is none of that name, or several.
+    """
+    known = preset_names()
+    matches = [item for item in known if item == name or item.split("/")[-1] == name]
+    if len(matches) != 1:
+        hint = did_you_mean(name, known) or did_you_mean(name, [item.split("/")[-1] for item in known])
+        problem = (
+            f"'{name}' is ambiguous: {', '.join(matches)}" if matches else f"unknown preset '{name}'{hint}"
+        )
+        raise UserError(f"{problem} (available: {', '.join(known)})")
+    family, _, base = matches[0].partition("/")
+
+    def of(kind: str) -> Path:
+        folder = configs_dir() / kind / family
+        own = folder / f"{base}.json"
+        return own if own.is_file() else folder / f"{_DEFAULT}.json"
+
+    return Preset(matches[0], of("data"), of("model"), of("learning"))
