@@ -6,10 +6,24 @@ convert: ``true`` is not an integer, ``"3"`` is not a number, NaN is no value.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import Self
+
+from nam_like.config.lines import line, relocated
+from nam_like.registry import closest
 
 __all__ = [
     "Bool",
@@ -87,6 +101,10 @@ class Config(BaseModel):
 
     A model that describes a component of ours has a method ``build`` which makes the object from flat keyword
     arguments; see :meth:`nam_like.config.component.Component.build`.
+
+    Attributes:
+        legacy_keys: spellings that a ``before`` validator of the model maps to its fields; "did you mean" offers them.
+        supplied_keys: arguments that the run passes itself; a config that holds one is told so.
     """
 
     model_config = ConfigDict(
@@ -98,9 +116,68 @@ class Config(BaseModel):
         protected_namespaces=(),
     )
 
+    legacy_keys: ClassVar[tuple[str, ...]] = ()
+    supplied_keys: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _suggest_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say for each unknown key which one was meant; a key that is missing only because of it is not reported."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            lines: list[InitErrorDetails] = []
+            meant: set[str | None] = set()
+            for item in relocated(error):
+                loc = item.get("loc", ())
+                if item["type"] == "extra_forbidden" and len(loc) == 1:
+                    suggestion = closest(str(loc[0]), cls.known_keys())
+                    meant.add(suggestion)
+                    lines.append(cls._unknown_key(str(loc[0]), suggestion, item["input"]))
+                else:
+                    lines.append(item)
+            lines = [
+                item
+                for item in lines
+                if not (
+                    item["type"] == "missing"
+                    and len(item.get("loc", ())) == 1
+                    and str(item.get("loc", ("",))[0]) in meant
+                )
+            ]
+            raise ValidationError.from_exception_data(error.title, lines) from None
+
+    @classmethod
+    def _unknown_key(cls, key: str, suggestion: str | None, value: Any) -> InitErrorDetails:
+        if key in cls.supplied_keys:
+            text = f"expected no `{key}`, which the run supplies itself, but got {describe(value)}"
+        elif suggestion:
+            text = f"expected a known key, but got '{key}'; did you mean '{suggestion}'?"
+        else:
+            text = f"expected one of the keys {', '.join(cls.known_keys())}, but got '{key}'"
+        return line(text, (key,), value, "unknown_key")
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """All keys the model reads: field names, aliases and legacy spellings, in order of definition."""
+        keys: dict[str, None] = {}
+        for name, field in cls.model_fields.items():
+            keys[field.alias or name] = None
+            alias = field.validation_alias
+            choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+            for choice in choices:
+                first = choice.path[0] if isinstance(choice, AliasPath) else choice
+                if first:
+                    keys[str(first)] = None
+        keys.update(dict.fromkeys(cls.legacy_keys))
+        return list(keys)
+
     @model_validator(mode="before")
     @classmethod
     def _drop_notes(cls, value: Any) -> Any:
+        """Drop keys that begin with ``_``; ``_target_`` is no note but a spelling, and unknown here."""
         if isinstance(value, dict):
-            return {key: item for key, item in value.items() if not str(key).startswith("_")}
+            return {
+                key: item for key, item in value.items() if not str(key).startswith("_") or key == "_target_"
+            }
         return value

@@ -7,17 +7,18 @@ that errors of nested components carry their full path.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import InitErrorDetails, core_schema
 
 from nam_like.config.base import Config, describe
-from nam_like.config.signature import config_from_callable
-from nam_like.registry import Entry, UnknownNameError, registry_of
+from nam_like.config.lines import Loc, line, refusal, relocated
+from nam_like.config.signature import config_from_callable, given
+from nam_like.registry import Entry, Registry, UnknownNameError, did_you_mean, registry_of
 
-__all__ = ["Component", "Of", "component"]
+__all__ = ["SPELLINGS", "Component", "Of", "Several", "component"]
 
 #: key that names the component → key that holds its config, in order of precedence
 SPELLINGS = {
@@ -38,11 +39,15 @@ class Component:
         entry: the registry entry.
         config: the validated config model; a plain dict for entries that take a raw dict.
         siblings: validated keys beside name and config (a loss's ``weight``), or None.
+        name_at: path of the name inside the object it was read from; empty for a bare string.
+        config_at: path of the config inside that object; empty where the keys stood beside the name.
     """
 
     entry: Entry
     config: Any
     siblings: Any = None
+    name_at: Loc = field(default=(), compare=False)
+    config_at: Loc = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -61,8 +66,7 @@ class Component:
         build = getattr(self.config, "build", None)
         if build is not None:
             return build(*args, **context)
-        given = {name: getattr(self.config, name) for name in self.config.model_fields_set}
-        return self.entry.load()(*args, **given, **context)
+        return self.entry.load()(*args, **given(self.config), **context)
 
     def canonical(self) -> dict[str, Any]:
         """The component as it is written into the run folder: ``{"name", "config", …siblings}``."""
@@ -86,33 +90,38 @@ class Of:
         siblings: model of the keys allowed beside name and config.
         flat: config keys may stand beside the name (``{"name": "LeakyReLU", "negative_slope": 0.2}``).
         default: the name used when the object names none (``{"lr": 0.004}`` is Adam).
+        optional: null means that there is none.
     """
 
     kind: str
     siblings: type[Config] | None = None
     flat: bool = False
     default: str = ""
+    optional: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self.validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(Component.canonical),
+            self._validate_optional if self.optional else self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(_canonical),
         )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         """A placeholder that :mod:`nam_like.config.schema` expands into one branch per registered name."""
-        siblings = self.siblings.model_json_schema()["properties"] if self.siblings else {}
+        siblings = self.siblings.model_json_schema() if self.siblings else {}
         return {
-            "type": "object",
             "x-component": self.kind,
             "x-flat": self.flat,
             "x-default": self.default,
-            "x-siblings": siblings,
+            "x-optional": self.optional,
+            "x-siblings": siblings.get("properties", {}),
         }
+
+    def _validate_optional(self, value: Any) -> Component | None:
+        return None if value is None else self.validate(value)
 
     def validate(self, value: Any) -> Component:
         """Read one component in any spelling.
@@ -124,116 +133,145 @@ class Of:
         if isinstance(value, Component):
             return value
         name, name_at, raw, config_at, siblings = self._split(value)
+        registry = registry_of(self.kind)
         errors: list[InitErrorDetails] = []
-        sibling_values = None
+        sibling_values = config = entry = None
         if self.siblings is not None:
             try:
                 sibling_values = self.siblings.model_validate(siblings)
             except ValidationError as error:
-                errors += _relocated(error, ())
+                errors += relocated(error)
         try:
-            entry = registry_of(self.kind).find(name)
+            entry = registry.find(name)
+            config = _validated(entry, raw, registry)
         except UnknownNameError as error:
-            errors.append(_custom("unknown_name", str(error), name_at, name))
-            raise ValidationError.from_exception_data(self.kind, errors) from None
-        try:
-            config = _validated(entry, raw, registry_of(self.kind).supplied)
+            errors.append(line(str(error), name_at, name, "unknown_name"))
         except ValidationError as error:
-            errors += _relocated(error, config_at)
-        if errors:
+            errors += relocated(error, config_at)
+        if errors or entry is None:
             raise ValidationError.from_exception_data(self.kind, errors)
-        return Component(entry, config, sibling_values)
+        return Component(entry, config, sibling_values, name_at, config_at)
 
-    def _split(self, value: Any) -> tuple[str, tuple[str, ...], Any, tuple[str, ...], dict[str, Any]]:
+    def _split(self, value: Any) -> tuple[str, Loc, Any, Loc, dict[str, Any]]:
         """Take an object apart into (name, its path, raw config, its path, siblings)."""
         if isinstance(value, str):
             return value, (), {}, (), {}
         if not isinstance(value, dict):
-            raise PydanticCustomError(
-                "expected",
-                'expected a {kind}: its name, or {"name": …, "config": {…}}, but got {got}',
-                {"kind": self.kind, "got": describe(value)},
-            )
+            shape = '{"name": …, "config": {…}}'
+            raise refusal(f"expected a {self.kind}: its name, or {shape}, but got {describe(value)}")
         present = {key: item for key, item in value.items() if key == "_target_" or not key.startswith("_")}
-        sibling_names = set(self.siblings.model_fields) if self.siblings else set()
-        siblings = {key: present.pop(key) for key in list(present) if key in sibling_names}
+        allowed_siblings = set(self.siblings.known_keys()) if self.siblings else set()
+        siblings = {key: present.pop(key) for key in list(present) if key in allowed_siblings}
         named_by = [key for key in SPELLINGS if key in present]
         if not named_by:
-            if self.default:
-                config = present.pop("config", None) if set(present) == {"config"} else present
-                return self.default, (), config, () if config is present else ("config",), siblings
-            raise PydanticCustomError(
-                "missing_name",
-                "expected the {kind} to have a 'name', but got {got}",
-                {"kind": self.kind, "got": describe(value)},
-            )
-        if len(named_by) > 1:
-            raise PydanticCustomError(
-                "two_spellings",
-                "expected one key that names the {kind}, but got both {keys}",
-                {"kind": self.kind, "keys": " and ".join(f"'{key}'" for key in named_by)},
+            return self._unnamed(present, siblings)
+        if len(named_by) > 1 and not (self.flat and "name" in named_by):
+            keys = " and ".join(f"'{key}'" for key in named_by)
+            raise refusal(
+                f"expected one key that names the {self.kind}, but got both {keys}", (named_by[1],), value
             )
         key = named_by[0]
         name = present.pop(key)
         if not isinstance(name, str):
-            error = _custom("expected", f"expected a name, but got {describe(name)}", (key,), name)
-            raise ValidationError.from_exception_data(self.kind, [error])
+            raise refusal(f"expected a name, but got {describe(name)}", (key,), name)
         holders = [holder for holder in SPELLINGS[key] if holder in present]
         if len(holders) > 1:
-            raise PydanticCustomError(
-                "two_spellings",
-                "expected one of the keys {keys}, but got them together",
-                {"keys": " and ".join(f"'{holder}'" for holder in holders)},
-            )
+            keys = ", ".join(f"'{holder}'" for holder in holders)
+            raise refusal(f"expected one of the keys {keys}, but got them together", (holders[1],), value)
         if not holders and (self.flat or key == "_target_"):
             return name, (key,), present, (), siblings
         raw = present.pop(holders[0]) if holders else {}
         if present:
-            allowed = sorted({key, *(holders or SPELLINGS[key][:1]), *sibling_names})
-            errors = [
-                _custom(
-                    "extra_sibling",
-                    f"expected only {', '.join(allowed)} beside it, but got the key '{other}'",
-                    (other,),
-                    present[other],
-                )
-                for other in present
-            ]
-            raise ValidationError.from_exception_data(self.kind, errors)
+            allowed = sorted({key, *(holders or SPELLINGS[key][:1]), *allowed_siblings})
+            raise ValidationError.from_exception_data(
+                self.kind, [_unknown_sibling(other, present[other], allowed) for other in present]
+            )
         return name, (key,), {} if raw is None else raw, (holders[0],) if holders else (), siblings
 
+    def _unnamed(
+        self, present: dict[str, Any], siblings: dict[str, Any]
+    ) -> tuple[str, Loc, Any, Loc, dict[str, Any]]:
+        """As :meth:`_split`, for an object that names nothing."""
+        if not self.default:
+            hints = [did_you_mean(key, list(SPELLINGS)) for key in present]
+            raise refusal(
+                f"expected the {self.kind} to have a 'name', but got {describe(present)}"
+                + next((hint for hint in hints if hint), "")
+            )
+        if set(present) == {"config"}:
+            return self.default, (), present["config"], ("config",), siblings
+        return self.default, (), present, (), siblings
 
-def _validated(entry: Entry, raw: Any, supplied: frozenset[str]) -> Any:
+
+@dataclass(frozen=True)
+class Several:
+    """Annotation of a field that holds a list of components, or one alone.
+
+    Args:
+        of: what the components are.
+        or_bool: ``true`` or ``false`` may stand there instead (``trainer.logger``).
+    """
+
+    of: Of
+    or_bool: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: [_canonical(item) for item in value] if isinstance(value, list) else value
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        one = self.of.__get_pydantic_json_schema__(schema, handler)
+        options = [one, {"type": "array", "items": one}, *([{"type": "boolean"}] if self.or_bool else [])]
+        return {"anyOf": [*options, {"type": "null"}]}
+
+    def validate(self, value: Any) -> list[Component] | bool | None:
+        """Read a list of components; every member's errors are reported, each at its index.
+
+        Raises:
+            ValidationError: as :meth:`Of.validate`.
+        """
+        if value is None or (self.or_bool and isinstance(value, bool)):
+            return value
+        if not isinstance(value, list | tuple):
+            return [self.of.validate(value)]
+        members, errors = [], []
+        for index, item in enumerate(value):
+            try:
+                members.append(self.of.validate(item))
+            except ValidationError as error:
+                errors += relocated(error, (index,))
+        if errors:
+            raise ValidationError.from_exception_data(self.of.kind, errors)
+        return members
+
+
+def _canonical(value: Component | None) -> dict[str, Any] | None:
+    return None if value is None else value.canonical()
+
+
+def _unknown_sibling(key: str, value: Any, allowed: list[str]) -> InitErrorDetails:
+    hint = did_you_mean(key, allowed)
+    return line(f"expected only the keys {', '.join(allowed)}, but got '{key}'{hint}", (key,), value)
+
+
+def _validated(entry: Entry, raw: Any, registry: Registry) -> Any:
     """Validate a raw config with the entry's model, or the one its signature gives."""
     if entry.takes_dict:
         if not isinstance(raw, dict):
-            error = _custom("expected", f"expected an object, but got {describe(raw)}", (), raw)
-            raise ValidationError.from_exception_data(entry.name, [error])
+            raise refusal(f"expected an object, but got {describe(raw)}", (), raw)
         return raw
-    model: type[BaseModel] = entry.load_config() or config_from_callable(entry.load(), supplied)
+    model: type[BaseModel] | None = entry.load_config()
+    if model is None:
+        model = config_from_callable(entry.load(), registry.supplied, tuple(registry.bounds.items()))
     return model.model_validate(raw)
-
-
-def _custom(kind: str, message: str, loc: tuple[str | int, ...], value: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError(kind, "{text}", {"text": message}), loc=loc, input=value)  # type: ignore[arg-type]
-
-
-def _relocated(error: ValidationError, prefix: tuple[str, ...]) -> list[InitErrorDetails]:
-    """The line errors of `error` with `prefix` before their paths."""
-    moved = []
-    for line in error.errors(include_url=False):
-        context = line.get("ctx", {})
-        message = line["msg"]
-        kind: Any = line["type"]
-        if kind not in _BUILTIN_TYPES:
-            kind = PydanticCustomError(kind, "{text}", {**context, "text": message})  # type: ignore[arg-type]
-        moved.append(
-            InitErrorDetails(type=kind, loc=(*prefix, *line["loc"]), input=line["input"], ctx=context)
-        )
-    return moved
-
-
-_BUILTIN_TYPES = frozenset(get_args(core_schema.ErrorType))
 
 
 def component(kind: str, value: Any) -> Component:
@@ -242,4 +280,5 @@ def component(kind: str, value: Any) -> Component:
     Raises:
         pydantic.ValidationError: as :meth:`Of.validate`.
     """
-    return Of(kind).validate(value)
+    adapter: TypeAdapter[Component] = TypeAdapter(Annotated[Component, Of(kind)])
+    return adapter.validate_python(value)

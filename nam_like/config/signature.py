@@ -13,14 +13,25 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, ConfigDict, create_model
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
 from nam_like.config.base import Config, describe
+from nam_like.config.lines import refusal
+from nam_like.registry import UnknownNameError, import_path
 
-__all__ = ["config_from_callable"]
+__all__ = ["Arguments", "Bounds", "config_from_callable", "given"]
 
 _NAMES = {
     int: "an integer",
@@ -31,20 +42,56 @@ _NAMES = {
     list: "a list",
     dict: "an object",
 }
+_SCHEMA_TYPES = {
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    str: "string",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
+
+
+#: a key and the smallest value it may have: ``("lr", (">", 0))``, ``("max_epochs", (">=", -1))``
+Bounds = tuple[tuple[str, tuple[str, float]], ...]
+
+
+def given(config: BaseModel) -> dict[str, Any]:
+    """The arguments that the JSON gave, without the defaults: ``Trainer(**given(learning.trainer))``."""
+    return {
+        name: getattr(config, name) for name in type(config).model_fields if name in config.model_fields_set
+    } | (config.model_extra or {})
 
 
 @functools.lru_cache(maxsize=None)
-def config_from_callable(target: Callable[..., Any], supplied: frozenset[str] = frozenset()) -> type[Config]:
+def config_from_callable(
+    target: Callable[..., Any],
+    supplied: frozenset[str] = frozenset(),
+    bounds: Bounds = (),
+    base: type[Config] = Config,
+) -> type[Config]:
     """Derive a config model from the keyword arguments of `target`.
 
     Args:
         target: a class or function.
         supplied: arguments the caller passes itself; they are left out of the model.
+        bounds: smallest values of arguments, which no signature tells.
+        base: model with the fields of arguments that need more than their annotation says.
 
     Returns:
-        A :class:`Config` subclass; it admits further keys only where `target` takes ``**kwargs``.
+        A subclass of `base`; it admits further keys only where `target` takes ``**kwargs``.
+
+    Raises:
+        UnknownNameError: `target` has no signature that Python can read.
     """
-    signature = inspect.signature(target)
+    try:
+        signature = inspect.signature(target)
+    except (ValueError, TypeError) as error:
+        raise UnknownNameError(
+            f"expected a callable with a readable signature, but got {target!r}"
+        ) from error
+    smallest = dict(bounds)
     hints = _type_hints(target)
     fields: dict[str, Any] = {}
     open_ended = False
@@ -53,18 +100,80 @@ def config_from_callable(target: Callable[..., Any], supplied: frozenset[str] = 
             open_ended = True
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY) or name in supplied:
             continue
-        elif name == "self" or name.startswith("_"):
+        elif name == "self" or name.startswith("_") or name in base.model_fields:
             continue
         else:
             annotation = hints.get(name, _from_default(parameter.default))
             required = parameter.default is parameter.empty
-            fields[name] = (_json_type(annotation), ... if required else parameter.default)
+            checked = _json_type(annotation, smallest.get(name))
+            fields[name] = (checked, ... if required else parameter.default)
     extra: Literal["allow", "forbid"] = "allow" if open_ended else "forbid"
-    base = type(
-        "SignatureConfig", (Config,), {"__module__": __name__, "model_config": ConfigDict(extra=extra)}
+    derived = type(
+        "SignatureConfig",
+        (base,),
+        {"__module__": __name__, "model_config": ConfigDict(extra=extra), "supplied_keys": supplied},
     )
     title = getattr(target, "__name__", type(target).__name__)
-    return create_model(f"{title}Config", __base__=base, **fields)
+    return create_model(f"{title}Config", __base__=derived, **fields)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Annotation of a field that holds keyword arguments of a third-party callable, imported when first used.
+
+    The field's value is a :class:`Config`; ``given(value)`` are the arguments to pass on.
+
+    Args:
+        target: import path of the callable.
+        supplied: arguments the run passes itself.
+        bounds: smallest values of arguments.
+        base: model with the fields of arguments that need more than their annotation says.
+        probe: called with the given arguments; what it raises (``ValueError``, …) is an error of the config.
+    """
+
+    target: str
+    supplied: frozenset[str] = frozenset()
+    bounds: Bounds = ()
+    base: type[Config] = Config
+    probe: Callable[[dict[str, Any]], object] | None = None
+
+    def model(self) -> type[Config]:
+        """The derived config model; imports the target."""
+        return config_from_callable(import_path(self.target), self.supplied, self.bounds, self.base)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda config: config.model_dump(mode="json", exclude_unset=True)
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.model().model_json_schema()
+
+    def validate(self, value: Any) -> Config:
+        """Check the arguments.
+
+        Raises:
+            ValidationError: an unknown argument, a wrong type, or a value that the probe refuses.
+        """
+        if isinstance(value, Config):
+            return value
+        config = self.model().model_validate(value)
+        if self.probe is not None:
+            try:
+                self.probe(given(config))
+            except Exception as error:
+                text = " ".join(str(error).split())
+                raise refusal(
+                    f"expected arguments that {self.target.rpartition(':')[2]} takes, but got: {text}"
+                ) from error
+        return config
 
 
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
@@ -86,12 +195,29 @@ def _from_default(default: Any) -> Any:
     return Any
 
 
-def _json_type(annotation: Any) -> Any:
+def _json_type(annotation: Any, smallest: tuple[str, float] | None) -> Any:
     """The annotation as a check on a JSON value; ``Any`` where JSON cannot hold the type."""
     literals, allowed = _allowed(annotation)
-    if allowed is None:
-        return Any
-    return Annotated[Any, BeforeValidator(functools.partial(_check, literals=literals, allowed=allowed))]
+    checks: list[Any] = []
+    if smallest is not None:
+        checks.append(BeforeValidator(functools.partial(_at_least, operator=smallest[0], bound=smallest[1])))
+    if allowed is not None:
+        checks.append(BeforeValidator(functools.partial(_check, literals=literals, allowed=allowed)))
+        checks.append(WithJsonSchema(_json_schema(literals, allowed, smallest)))
+    return Annotated[(Any, *checks)] if checks else Any  # type: ignore[return-value]
+
+
+def _json_schema(
+    literals: tuple[Any, ...], allowed: frozenset[type], smallest: tuple[str, float] | None
+) -> dict[str, Any]:
+    """What :func:`_check` admits, as a JSON Schema."""
+    types = sorted({_SCHEMA_TYPES[item] for item in allowed} - ({"integer"} if float in allowed else set()))
+    of_type: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
+    if smallest is not None:
+        of_type["exclusiveMinimum" if smallest[0] == ">" else "minimum"] = smallest[1]
+    if not literals:
+        return of_type
+    return {"anyOf": [{"enum": list(literals)}, of_type]} if types else {"enum": list(literals)}
 
 
 def _allowed(annotation: Any) -> tuple[tuple[Any, ...], frozenset[type] | None]:
@@ -122,6 +248,18 @@ def _allowed(annotation: Any) -> tuple[tuple[Any, ...], frozenset[type] | None]:
     if plain is Mapping:
         return (), frozenset({dict})
     return (), None
+
+
+def _at_least(value: Any, *, operator: str, bound: float) -> Any:
+    """Refuse a number below its bound; other types are not its business."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if value > bound or (operator == ">=" and value == bound):
+        return value
+    words = "more than" if operator == ">" else "at least"
+    raise PydanticCustomError(
+        "expected", "expected {words} {bound}, but got {got}", {"words": words, "bound": bound, "got": value}
+    )
 
 
 def _check(value: Any, *, literals: tuple[Any, ...], allowed: frozenset[type]) -> Any:
