@@ -1,0 +1,176 @@
+"""What every dataset offers the run: items, a sample rate, a handshake with the net, an end.
+
+An item is ``(x, *conditions, y)``. A batch is the same with a leading batch axis, made by one call of
+:meth:`AbstractDataset.batch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import default_collate
+
+from nam_like.data.store import AudioSource, AudioStore
+from nam_like.errors import HandshakeError, UserError
+
+__all__ = [
+    "AbstractDataset",
+    "AudioSource",
+    "AudioStore",
+    "BatchIndices",
+    "DataError",
+    "DatasetContext",
+    "HandshakeError",
+    "Split",
+]
+
+Split: TypeAlias = Literal["train", "validation"]
+
+
+class DataError(UserError):
+    """A dataset that cannot be made as configured."""
+
+
+@dataclass(frozen=True)
+class DatasetContext:
+    """What a run supplies to each dataset it builds.
+
+    Attributes:
+        nx: input samples per output sample: the net's receptive field.
+        folders: where relative paths are looked up after the current directory.
+        store: the run's audio files.
+        split: which split the dataset is for.
+        seed: of everything random in it.
+    """
+
+    nx: int
+    folders: tuple[Path, ...] = ()
+    store: AudioStore = field(default_factory=AudioStore)
+    split: Split = "train"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BatchIndices:
+    """The items of one batch, and the epoch they are drawn in.
+
+    The epoch travels with the indices, so that worker processes that outlive an epoch know it too.
+    """
+
+    epoch: int
+    indices: list[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+class AbstractDataset(TorchDataset[Any]):
+    """Base of all datasets.
+
+    A subclass needs ``__len__`` and ``__getitem__``; everything else has a default.
+
+    Attributes:
+        sample_rate: Hz; None where unknown.
+        nx: input samples per output sample; None where the dataset does not say.
+        ny: output samples per item; None where an item is a whole file, or the dataset does not say.
+        num_conditions: how many condition tensors stand between ``x`` and ``y``; None where unknown.
+        condition_names: names of the values of the conditions (knobs), in their order.
+        output_gain: what ``y`` was multiplied by beyond the config; an export divides by it.
+        uniform_length: whether all items have the same length.
+    """
+
+    sample_rate: float | None = None
+    nx: int | None = None
+    ny: int | None = None
+    num_conditions: int | None = None
+    condition_names: tuple[str, ...] = ()
+    output_gain: float = 1.0
+    uniform_length: bool = True
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> Any:
+        """Return one item, ``(x, *conditions, y)``."""
+        raise NotImplementedError
+
+    def __getitems__(self, indices: BatchIndices | Sequence[int]) -> Any:
+        """Return a finished batch; what a data loader calls."""
+        if isinstance(indices, BatchIndices):
+            self.set_epoch(indices.epoch)
+        return self.batch(torch.tensor(list(indices), dtype=torch.int64))
+
+    def batch(self, indices: Tensor) -> Any:
+        """Return the items `indices` `(B,)` stacked: ``(x (B, …), *conditions (B, …), y (B, …))``.
+
+        Raises:
+            DataError: the items differ in size.
+        """
+        items = [self[index] for index in indices.tolist()]
+        try:
+            return tuple_of(default_collate(items))
+        except RuntimeError as error:
+            raise DataError(
+                f"expected the items of a batch to have the same size, but got different ones ({error}); "
+                "use a batch_size of 1"
+            ) from error
+
+    def set_epoch(self, epoch: int) -> None:
+        """Start epoch `epoch`; whatever is random is a function of the seed, the epoch and the index only."""
+
+    def base_datasets(self) -> Iterator[AbstractDataset]:
+        """The datasets this one is made of; itself, unless it joins others."""
+        yield self
+
+    @property
+    def sources(self) -> tuple[AudioSource, ...]:
+        """The files it reads."""
+        return ()
+
+    def handshake(self, net: Any) -> None:
+        """Check that `net` can be trained with these items.
+
+        Raises:
+            HandshakeError: the receptive field, the number of conditions or the sample rate does not fit.
+        """
+        receptive_field = getattr(net, "receptive_field", None)
+        if self.nx is not None and isinstance(receptive_field, int) and receptive_field != self.nx:
+            raise HandshakeError(
+                f"expected the data's nx to be the net's receptive field of {receptive_field}, but got {self.nx}"
+            )
+        wanted = getattr(net, "num_conditions", None)
+        if self.num_conditions is not None and isinstance(wanted, int) and wanted != self.num_conditions:
+            raise HandshakeError(
+                f"expected the data to give the net {type(net).__name__} {wanted} condition tensor(s) beside the "
+                f"audio, but got {self.num_conditions} from {type(self).__name__}"
+            )
+        rate = getattr(net, "sample_rate", None)
+        if self.sample_rate is not None and isinstance(rate, int | float) and rate != self.sample_rate:
+            raise HandshakeError(
+                f"expected the data to have the net's sample rate of {rate:g} Hz, but got {self.sample_rate:g} Hz"
+            )
+
+    def scale_output(self, gain: float) -> None:
+        """Multiply all of ``y`` by `gain` and remember it in :attr:`output_gain`.
+
+        Raises:
+            NotImplementedError: this kind of dataset cannot.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot scale its output")
+
+    def teardown(self) -> None:
+        """Called once at the end of the run."""
+
+
+def tuple_of(batch: Any) -> Any:
+    """A collated batch with tuples where :func:`default_collate` makes lists."""
+    return tuple(batch) if isinstance(batch, list) else batch

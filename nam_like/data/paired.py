@@ -1,0 +1,405 @@
+"""The paired dataset: a dry recording, the wet one that the gear made of it, and segments of both."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor
+
+from nam_like.audio import checks
+from nam_like.audio.errors import AudioError
+from nam_like.config.base import Bool, Config, Float, Int, NonNegativeFloat, NonNegativeInt, PositiveInt, Str
+from nam_like.data.align import delay_bounds, seconds_to_samples, slice_bounds
+from nam_like.data.base import AbstractDataset, DataError, DatasetContext
+from nam_like.data.segments import SegmentMap, gather
+from nam_like.data.store import AudioSource, StoredAudio, find_file
+
+__all__ = ["PairedDataset", "PairedDatasetConfig", "Recording", "Region"]
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of a file whose samples a dataset uses as targets.
+
+    Attributes:
+        source: the file.
+        sample_rate: Hz, of the sample numbers.
+        start: first sample.
+        stop: sample after the last.
+    """
+
+    source: AudioSource
+    sample_rate: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An aligned pair.
+
+    Attributes:
+        x: `(L,)` float32, the input; a view of the stored file where no gain is applied.
+        y: `(L,)` float32, the output, equally long.
+        sample_rate: Hz.
+        x_start: sample of the input file (at `sample_rate`) that became `x[0]`.
+        y_start: sample of the output file that became `y[0]`.
+        x_source: the input file.
+        y_source: the output file.
+    """
+
+    x: Tensor
+    y: Tensor
+    sample_rate: int
+    x_start: int
+    y_start: int
+    x_source: AudioSource
+    y_source: AudioSource
+
+
+class PairedDataset(AbstractDataset):
+    """Segments of an aligned pair of recordings; an item is ``(x (nx + ny − 1,), y (ny,))``.
+
+    Args:
+        x: `(L,)`, the input.
+        y: `(L,)`, the output.
+        nx: input samples per output sample (the net's receptive field).
+        ny: output samples per item; None makes the whole recording one item.
+        sample_rate: Hz.
+        random_offset: start each item anywhere instead of on the grid; new in each epoch.
+        seed: of the random starts.
+        sources: the files, for the run's record.
+        region: which part of the output file is used, for the check that no target is used twice.
+
+    Raises:
+        DataError: shapes differ or are not `(L,)`.
+        UserError: no item fits.
+    """
+
+    num_conditions = 0
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        nx: int,
+        ny: int | None = None,
+        sample_rate: float | None = None,
+        random_offset: bool = False,
+        seed: int = 0,
+        sources: tuple[AudioSource, ...] = (),
+        region: Region | None = None,
+    ) -> None:
+        if x.dim() != 1 or y.dim() != 1:
+            raise DataError(f"expected x and y of shape (L,), but got {tuple(x.shape)} and {tuple(y.shape)}")
+        if x.shape != y.shape:
+            raise DataError(f"expected x and y to be equally long, but got {len(x)} and {len(y)} samples")
+        self.segments = SegmentMap(len(x), nx, ny)
+        self.x = x
+        self.y = y
+        self.nx = nx
+        self.ny = ny
+        self.sample_rate = sample_rate
+        self.random_offset = random_offset
+        self.seed = seed
+        self.epoch = 0
+        self.output_gain = 1.0
+        self.region = region
+        self._sources = sources
+
+    def __len__(self) -> int:
+        return self.segments.items
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        """Return ``(x, *conditions, y)`` of one item: views, nothing is copied."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"expected an item from 0 to {len(self) - 1}, but got {index}")
+        start = int(self.starts(torch.tensor([index % len(self)]))[0])
+        stop = start + self.segments.input_length
+        return (
+            self.x[start:stop],
+            *self._conditions_at(start, stop),
+            self.y[start + self.segments.nx - 1 : stop],
+        )
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """Return ``(x (B, nx + ny − 1), *conditions, y (B, ny))`` of the items `indices` `(B,)`.
+
+        One indexing operation per tensor, on the device of the tensors. A recording that is one item is not copied.
+        """
+        if indices.device.type == "cpu" and indices.numel():
+            low, high = int(indices.min()), int(indices.max())
+            if low < 0 or high >= len(self):
+                raise IndexError(
+                    f"expected items from 0 to {len(self) - 1}, but got {low if low < 0 else high}"
+                )
+        if self.segments.positions == 1:
+            return tuple(part.expand(len(indices), *part.shape) for part in self[0])
+        starts = self.starts(indices).to(self.x.device)
+        length = self.segments.input_length
+        return (
+            gather(self.x, starts, length),
+            *self._conditions_batch(starts, length),
+            gather(self.y, starts + (self.segments.nx - 1), self.segments.output_length),
+        )
+
+    def starts(self, indices: Tensor) -> Tensor:
+        """The first input sample of each item `(B,)`, in the current epoch."""
+        if self.random_offset:
+            return self.segments.random_starts(indices, self.seed, self.epoch)
+        return self.segments.grid_starts(indices)
+
+    def _conditions_at(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        """Conditions of the item whose input is `x[start:stop]`, each without a batch axis."""
+        return ()
+
+    def _conditions_batch(self, starts: Tensor, length: int) -> tuple[Tensor, ...]:
+        """Conditions of the items that start at `starts` `(B,)`, each with a batch axis."""
+        return ()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the random starts of epoch `epoch`."""
+        self.epoch = epoch
+
+    @property
+    def sources(self) -> tuple[AudioSource, ...]:
+        """The files it reads."""
+        return self._sources
+
+    @property
+    def target_region(self) -> Region | None:
+        """The part of the output file that serves as target: the first ``nx − 1`` samples are only history."""
+        if self.region is None:
+            return None
+        region = self.region
+        return Region(region.source, region.sample_rate, region.start + self.segments.nx - 1, region.stop)
+
+    def scale_output(self, gain: float) -> None:
+        """Multiply ``y`` by `gain`. The stored file, which other datasets share, is left alone."""
+        self.y = self.y * gain
+        self.output_gain *= gain
+
+    def to(self, device: torch.device | str) -> PairedDataset:
+        """Move the recording to a device, so that batches are made there."""
+        self.x = self.x.to(device)
+        self.y = self.y.to(device)
+        return self
+
+
+class PairedDatasetConfig(Config):
+    """A dry and a wet recording."""
+
+    x_path: Str = Field(
+        description="input recording (dry); relative to the current directory or to this file"
+    )
+    y_path: Str = Field(
+        description="output recording (wet); relative to the current directory or to this file"
+    )
+    nx: PositiveInt | None = Field(
+        None, description="input samples per output sample; the net's receptive field replaces it"
+    )
+    ny: PositiveInt | None = Field(
+        None, description="output samples per item; null makes the whole recording one item"
+    )
+    start_samples: Int | None = Field(None, description="first sample used; negative counts from the end")
+    stop_samples: Int | None = Field(None, description="sample after the last; negative counts from the end")
+    start_seconds: Float | None = Field(
+        None, description="first second used; negative counts from the end (s)"
+    )
+    stop_seconds: Float | None = Field(None, description="where to stop; negative counts from the end (s)")
+    start: Int | None = Field(None, description="old name of start_samples", deprecated=False)
+    stop: Int | None = Field(None, description="old name of stop_samples", deprecated=False)
+    delay: Int | None = Field(
+        None,
+        description="by how many samples y lags x; positive pulls y forward (x loses its last, y its first samples)",
+    )
+    y_scale: Float = Field(1.0, description="y is multiplied by it (factor)")
+    input_gain: Float = Field(0.0, description="gain applied to x (dB)")
+    sample_rate: PositiveInt | None = Field(
+        None, description="rate that both files must have, or are resampled to (Hz); null takes that of x"
+    )
+    resample: Bool = Field(False, description="convert files of another rate instead of refusing them")
+    y_preroll: NonNegativeInt | None = Field(
+        None, description="samples dropped from the front of y before the lengths are compared"
+    )
+    allow_unequal_lengths: Bool = Field(False, description="cut the longer recording to the shorter one")
+    require_input_pre_silence: NonNegativeFloat | None = Field(
+        0.4,
+        description="how long x must be exactly zero before a given start (s); null or false turns it off",
+    )
+    channel: NonNegativeInt | None = Field(
+        None, description="channel read from both files, counted from 0; needed for stereo files"
+    )
+    x_channel: NonNegativeInt | None = Field(None, description="channel of x; replaces channel")
+    y_channel: NonNegativeInt | None = Field(None, description="channel of y; replaces channel")
+    random_offset: Bool = Field(
+        False,
+        description="training items start anywhere, anew in each epoch; validation items stay on the grid",
+    )
+
+    @field_validator("require_input_pre_silence", mode="before")
+    @classmethod
+    def _false_is_null(cls, value: Any) -> Any:
+        return None if value is False else value
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> PairedDatasetConfig:
+        for end in ("start", "stop"):
+            given = [
+                key for key in (end, f"{end}_samples", f"{end}_seconds") if getattr(self, key) is not None
+            ]
+            if len(given) > 1:
+                raise PydanticCustomError(
+                    "expected",
+                    "expected one of {end}_samples and {end}_seconds, but got {keys} together",
+                    {"end": end, "keys": " and ".join(f"{key}: {getattr(self, key)}" for key in given)},
+                )
+        if self.y_scale == 0.0:
+            raise PydanticCustomError(
+                "expected", "expected `y_scale` not to be 0, which leaves nothing to learn", {}
+            )
+        return self
+
+    def build(self, context: DatasetContext) -> PairedDataset:
+        """Read the files and make the dataset.
+
+        Raises:
+            UserError: a file or a number that does not fit; see :meth:`load`.
+        """
+        recording = self.load(context)
+        return PairedDataset(recording.x, recording.y, **self.dataset_arguments(recording, context))
+
+    def dataset_arguments(self, recording: Recording, context: DatasetContext) -> dict[str, Any]:
+        """The keyword arguments of :class:`PairedDataset` beside the samples."""
+        if self.nx is not None and self.nx != context.nx:
+            LOGGER.warning(
+                "`nx` is %d in the data config, but the net needs %d: the net's is used", self.nx, context.nx
+            )
+        length = len(recording.x)
+        if context.nx > length:
+            raise DataError(
+                f"{recording.x_source.path}: expected at least {context.nx} samples (the receptive field of the net), "
+                f"but got {length}"
+            )
+        start = recording.y_start
+        return {
+            "nx": context.nx,
+            "ny": self.ny,
+            "sample_rate": recording.sample_rate,
+            "random_offset": self.random_offset and context.split == "train",
+            "seed": context.seed,
+            "sources": (recording.x_source, recording.y_source),
+            "region": Region(recording.y_source, recording.sample_rate, start, start + length),
+        }
+
+    def load(self, context: DatasetContext) -> Recording:
+        """Read both files, align them and check them.
+
+        In this order: ``y_preroll``, lengths, start and stop, silence before the start, ``delay``, ``input_gain``,
+        ``y_scale``, clipping, silence.
+
+        Raises:
+            AudioError: a file cannot be used, is silent, clips, is not silent before the start, or they differ in
+                rate or length.
+            DataError: start, stop, delay or preroll lie outside the recording.
+            UserError: a file is not there.
+        """
+        x_stored, y_stored = self._read(context)
+        rate = x_stored.sample_rate
+        x, y, preroll = self._equally_long(x_stored, y_stored)
+        start, stop, start_given = self._bounds(len(x), rate)
+        if start_given:
+            checks.check_pre_silence(
+                x.numpy(), start, rate, self.require_input_pre_silence, str(x_stored.source.path)
+            )
+        x_skip, y_skip, length = delay_bounds(stop - start, self.delay or 0)
+        x_start, y_start = start + x_skip, start + y_skip
+        x, y = x[x_start : x_start + length], y[y_start : y_start + length]
+        if self.input_gain:
+            x = x * 10.0 ** (self.input_gain / 20.0)
+        if self.y_scale != 1.0:
+            y = y * self.y_scale
+        y_start += preroll
+        checks.check_not_clipped(y.numpy(), _counted_from(y_stored.source, y_start))
+        checks.check_not_silent(x.numpy(), _counted_from(x_stored.source, x_start))
+        self.check_target(y, _counted_from(y_stored.source, y_start))
+        return Recording(x, y, rate, x_start, y_start, x_stored.source, y_stored.source)
+
+    def check_target(self, y: Tensor, name: str) -> None:
+        """Raise :class:`nam_like.audio.checks.SilentError` where there is nothing to learn."""
+        checks.check_not_silent(y.numpy(), name)
+
+    def _read(self, context: DatasetContext) -> tuple[StoredAudio, StoredAudio]:
+        """Read both files at one rate."""
+        x = context.store.read(
+            find_file(self.x_path, context.folders, "x_path"),
+            channel=self.channel if self.x_channel is None else self.x_channel,
+            sample_rate=self.sample_rate,
+            resample=self.resample,
+        )
+        y_path = find_file(self.y_path, context.folders, "y_path")
+        y_channel = self.channel if self.y_channel is None else self.y_channel
+        if self.sample_rate is None and not self.resample:
+            y = context.store.read(y_path, channel=y_channel)
+            if y.sample_rate != x.sample_rate:
+                raise AudioError(
+                    f"{y_path}: expected the sample rate of x, {x.sample_rate} Hz ({x.source.path}), "
+                    f"but got {y.sample_rate} Hz (`resample: true` converts it)"
+                )
+            return x, y
+        rate = self.sample_rate or x.sample_rate
+        return x, context.store.read(y_path, channel=y_channel, sample_rate=rate, resample=self.resample)
+
+    def _equally_long(self, x_stored: StoredAudio, y_stored: StoredAudio) -> tuple[Tensor, Tensor, int]:
+        """Drop the preroll of y and compare, or equalise, the lengths."""
+        x, y = x_stored.samples, y_stored.samples
+        preroll = self.y_preroll or 0
+        if preroll >= len(y):
+            raise DataError(
+                f"{y_stored.source.path}: expected `y_preroll` to be smaller than its {len(y)} samples, "
+                f"but got {preroll}"
+            )
+        y = y[preroll:]
+        if len(x) != len(y) and self.allow_unequal_lengths:
+            length = min(len(x), len(y))
+            LOGGER.info(
+                "%s and %s: cut to the shorter one, %s (%d samples)",
+                x_stored.source.path,
+                y_stored.source.path,
+                checks.format_duration(length, x_stored.sample_rate),
+                length,
+            )
+            x, y = x[:length], y[:length]
+        names = str(x_stored.source.path), str(y_stored.source.path)
+        checks.check_same_length(x.numpy(), y.numpy(), x_stored.sample_rate, names)
+        return x, y, preroll
+
+    def _bounds(self, length: int, sample_rate: int) -> tuple[int, int, bool]:
+        """First sample, the one after the last, and whether a start was given."""
+        ends: list[int | None] = []
+        names = []
+        for end in ("start", "stop"):
+            samples, seconds, old = (getattr(self, key) for key in (f"{end}_samples", f"{end}_seconds", end))
+            if old is not None:
+                LOGGER.warning("`%s` is deprecated: write `%s_samples: %d`", end, end, old)
+            if seconds is not None:
+                ends.append(seconds_to_samples(seconds, sample_rate))
+                names.append(f"{end}_seconds · {sample_rate} Hz")
+            else:
+                ends.append(samples if samples is not None else old)
+                names.append(end if old is not None else f"{end}_samples")
+        start, stop = slice_bounds(length, ends[0], ends[1], (names[0], names[1]))
+        return start, stop, ends[0] is not None
+
+
+def _counted_from(source: AudioSource, start: int) -> str:
+    """The name of a signal whose first sample is sample `start` of its file."""
+    return f"{source.path} (samples counted from {start})" if start else str(source.path)
