@@ -93,7 +93,8 @@ def _read_for(model: NamModel, path: Path, channel: int | None, resample: bool) 
     audio = read_audio(path, channel=channel)
     if rate is not None and abs(audio.sample_rate - rate) > RATE_TOLERANCE_HZ:
         raise UserError(
-            f"{path}: expected a sample rate of {rate:g} Hz, that of the model, but got {audio.sample_rate} Hz"
+            f"{path}: expected a sample rate of {rate:g} Hz, that of the model,"
+            f" but got {audio.sample_rate} Hz"
         )
     return audio
 

@@ -162,7 +162,7 @@ def _weights(outer: Fields) -> NDArray[np.float32]:
             raise NamFileError(f"expected `{where}` to be a flat array of numbers, but got {value.shape}")
     else:
         for i, item in enumerate(outer.array("weights")):
-            if type(item) not in (float, int):
+            if isinstance(item, bool) or not isinstance(item, (float, int)):
                 raise NamFileError(f"expected `{where}[{i}]` to be a number, but got {describe(item)}")
     try:
         with np.errstate(over="ignore"):
