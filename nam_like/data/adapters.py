@@ -1,4 +1,4 @@
-"""Plain ``torch.utils.data.Dataset`` objects of plugins, made to meet the contract of :class:`AbstractDataset`."""
+"""Plain ``torch.utils.data.Dataset`` objects of plugins, made to meet our own contract."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["PlainDataset", "as_dataset", "normalise_item"]
 def normalise_item(item: Any) -> Any:
     """Bring an item into the order ``(x, *conditions, y)``.
 
-    ``(x, (y, p1, p2))`` becomes ``(x, p1, p2, y)``; tuples in the right order and dicts of named tensors stay as they
-    are.
+    ``(x, (y, p1, p2))`` becomes ``(x, p1, p2, y)``; tuples in the right order and dicts of named tensors
+    stay as they are.
 
     Raises:
         DataError: it is neither a dict nor a tuple of at least two.
@@ -32,7 +32,7 @@ def normalise_item(item: Any) -> Any:
 
 
 class PlainDataset(AbstractDataset):
-    """Wraps any object with ``__len__`` and ``__getitem__``; what it has of the contract is used, the rest added.
+    """Wraps any object with ``__len__`` and ``__getitem__``; what it has of the contract is used.
 
     Args:
         dataset: the plugin's object.
@@ -45,7 +45,7 @@ class PlainDataset(AbstractDataset):
         missing = [name for name in ("__len__", "__getitem__") if not hasattr(type(dataset), name)]
         if missing:
             raise DataError(
-                f"expected the dataset {type(dataset).__name__} to have {' and '.join(missing)}, but it has not"
+                f"expected the dataset {type(dataset).__name__} to have {' and '.join(missing)}, but it lacks it"
             )
         self.dataset = dataset
         for name in ("sample_rate", "nx", "ny", "num_conditions", "condition_names", "uniform_length"):

@@ -22,8 +22,8 @@ class StartStopError(DataError):
 def seconds_to_samples(seconds: float, sample_rate: float) -> int:
     """Return `seconds · sample_rate`, whole samples only: fractions are dropped, towards zero.
 
-    The product is rounded to a millionth of a sample first, so that 0.29 s at 100 Hz is 29 samples although the
-    product of the floats is 28.999999999999996.
+    The product is rounded to a millionth of a sample first, so that 0.29 s at 100 Hz is 29 samples although
+    the product of the floats is 28.999999999999996.
     """
     return int(round(seconds * sample_rate, 6))
 
@@ -56,8 +56,8 @@ def slice_bounds(
     last = length if stop is None else stop + length if stop < 0 else stop
     if stop is not None and not 0 < last <= length:
         raise StopError(
-            f"expected `{names[1]}` to be from -{length - 1} to {length} and not 0 in a recording of {length} "
-            f"samples, but got {stop}"
+            f"expected `{names[1]}` to be from 1 to {length}, or from -{length - 1} to -1, in a recording of "
+            f"{length} samples, but got {stop}"
         )
     if first >= last:
         raise StartStopError(

@@ -6,7 +6,7 @@ An item is ``(x, *conditions, y)``. A batch is the same with a leading batch axi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -56,21 +56,15 @@ class DatasetContext:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class BatchIndices:
+class BatchIndices(list[int]):
     """The items of one batch, and the epoch they are drawn in.
 
     The epoch travels with the indices, so that worker processes that outlive an epoch know it too.
     """
 
-    epoch: int
-    indices: list[int]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
+    def __init__(self, indices: Iterable[int] = (), epoch: int = 0) -> None:
+        super().__init__(indices)
+        self.epoch = epoch
 
 
 class AbstractDataset(TorchDataset[Any]):
@@ -103,11 +97,11 @@ class AbstractDataset(TorchDataset[Any]):
         """Return one item, ``(x, *conditions, y)``."""
         raise NotImplementedError
 
-    def __getitems__(self, indices: BatchIndices | Sequence[int]) -> Any:
+    def __getitems__(self, indices: Sequence[int]) -> Any:
         """Return a finished batch; what a data loader calls."""
         if isinstance(indices, BatchIndices):
             self.set_epoch(indices.epoch)
-        return self.batch(torch.tensor(list(indices), dtype=torch.int64))
+        return self.batch(torch.tensor(indices, dtype=torch.int64))
 
     def batch(self, indices: Tensor) -> Any:
         """Return the items `indices` `(B,)` stacked: ``(x (B, …), *conditions (B, …), y (B, …))``.
@@ -145,18 +139,18 @@ class AbstractDataset(TorchDataset[Any]):
         receptive_field = getattr(net, "receptive_field", None)
         if self.nx is not None and isinstance(receptive_field, int) and receptive_field != self.nx:
             raise HandshakeError(
-                f"expected the data's nx to be the net's receptive field of {receptive_field}, but got {self.nx}"
+                f"expected the data's `nx` to be the receptive field, {receptive_field}, but got {self.nx}"
             )
         wanted = getattr(net, "num_conditions", None)
         if self.num_conditions is not None and isinstance(wanted, int) and wanted != self.num_conditions:
             raise HandshakeError(
-                f"expected the data to give the net {type(net).__name__} {wanted} condition tensor(s) beside the "
-                f"audio, but got {self.num_conditions} from {type(self).__name__}"
+                f"expected {wanted} condition tensor(s) beside the audio for the net {type(net).__name__}, "
+                f"but got {self.num_conditions} from {type(self).__name__}"
             )
         rate = getattr(net, "sample_rate", None)
         if self.sample_rate is not None and isinstance(rate, int | float) and rate != self.sample_rate:
             raise HandshakeError(
-                f"expected the data to have the net's sample rate of {rate:g} Hz, but got {self.sample_rate:g} Hz"
+                f"expected data of the net's sample rate, {rate:g} Hz, but got {self.sample_rate:g} Hz"
             )
 
     def scale_output(self, gain: float) -> None:

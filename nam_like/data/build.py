@@ -99,8 +99,8 @@ def build_datasets(
 def build_dataset(spec: Component, context: DatasetContext) -> AbstractDataset:
     """Build one dataset of a data config.
 
-    Our own configs build themselves from the context. Registered initializer functions get the raw dict with ``nx``
-    in it; other classes get their config as keyword arguments, and ``nx`` if they take it.
+    Our own configs build themselves from the context. Registered initializer functions get the raw dict with
+    ``nx`` in it; other classes get their config as keyword arguments, and ``nx`` if they take it.
 
     Raises:
         UserError: it cannot be built.
@@ -124,8 +124,8 @@ def init_dataset(
     """Build one split of a data JSON that was read elsewhere (scripts and notebooks; a run validates more).
 
     Args:
-        config: the object with ``train``, ``validation`` and ``common``; ``type`` beside them or in an entry names
-            the kind of dataset.
+        config: the object with ``train``, ``validation`` and ``common``; ``type`` beside them or in an entry
+            names the kind of dataset.
         split: which one.
         nx: input samples per output sample; None takes ``nx`` of the config.
         folders: where relative paths are looked up after the current directory.
@@ -162,9 +162,9 @@ def register_dataset_initializer(name: str, constructor: Any = None, overwrite: 
 
     Args:
         name: what ``"type"`` in the data JSON says.
-        constructor: called with one dict: the entry merged over ``common``, with ``nx`` in it. It returns an object
-            with ``__len__`` and ``__getitem__``; see :class:`nam_like.data.base.AbstractDataset` for what else is
-            used.
+        constructor: called with one dict: the entry merged over ``common``, with ``nx`` in it. It returns an
+            object with ``__len__`` and ``__getitem__``; see :class:`nam_like.data.base.AbstractDataset` for
+            what else is used.
         overwrite: replace an earlier registration.
 
     Raises:
@@ -231,7 +231,7 @@ def _common_gain(train: AbstractDataset, validation: AbstractDataset) -> float:
     gains = {dataset.output_gain for split in (train, validation) for dataset in split.base_datasets()}
     if len(gains) > 1:
         raise DataError(
-            "expected the joint hooks to scale the output of all datasets by one gain, which the export can undo, "
+            "expected the joint hooks to scale the output of all datasets by one gain, which exports undo, "
             f"but got {', '.join(f'{gain:.6g}' for gain in sorted(gains))}"
         )
     return gains.pop()
@@ -252,8 +252,8 @@ def _warn_of_overlap(train: AbstractDataset, validation: AbstractDataset) -> Non
             start, stop = max(ours.start, other.start), min(ours.stop, other.stop)
             if same_samples and start < stop:
                 LOGGER.warning(
-                    "%s: %d samples (%d to %d) are used for training and for validation, so the validation figures "
-                    "say nothing about other material",
+                    "%s: %d samples (%d to %d) are used for training and for validation, so the validation "
+                    "figures say nothing about other material",
                     ours.source.path,
                     stop - start,
                     start,

@@ -29,7 +29,8 @@ class ConcatDataset(AbstractDataset):
         datasets: at least one.
 
     Raises:
-        ConcatDatasetError: there is none, or they differ in `nx`, `ny`, sample rate, number or names of conditions.
+        ConcatDatasetError: there is none, or they differ in `nx`, `ny`, sample rate, or number or names of
+            conditions.
     """
 
     def __init__(self, datasets: Sequence[AbstractDataset]) -> None:
@@ -76,7 +77,7 @@ class ConcatDataset(AbstractDataset):
         which = torch.bucketize(indices, ends, right=True)
         begins = torch.cat([ends.new_zeros(1), ends[:-1]])
         items = indices - begins[which]
-        present = which.unique().tolist()
+        present = sorted(set(which.tolist()))
         if len(present) == 1:
             return self.datasets[present[0]].batch(items)
         places = [(which == number).nonzero()[:, 0] for number in present]
@@ -137,8 +138,8 @@ class ConcatDataset(AbstractDataset):
         for number, value in known:
             if value != known[0][1]:
                 raise ConcatDatasetError(
-                    f"expected all datasets of a list to have the same `{attribute}`, but got {known[0][1]} in entry "
-                    f"{known[0][0]} and {value} in entry {number}"
+                    f"expected the datasets of a list to have the same `{attribute}`, but got {known[0][1]} in "
+                    f"entry {known[0][0]} and {value} in entry {number}"
                 )
         return known[0][1] if known else None
 
@@ -148,8 +149,8 @@ class ConcatDataset(AbstractDataset):
         cut = [number for number, d in enumerate(self.datasets) if d.ny is not None]
         if whole and cut:
             raise ConcatDatasetError(
-                f"expected all datasets of a list to have the same `ny`, but got {self.datasets[cut[0]].ny} in entry "
-                f"{cut[0]} and null in entry {whole[0]}"
+                f"expected the datasets of a list to have the same `ny`, but got {self.datasets[cut[0]].ny} in "
+                f"entry {cut[0]} and null in entry {whole[0]}"
             )
         common: int | None = self._common("ny")
         return common
@@ -187,7 +188,7 @@ def _joined(tensors: Sequence[Tensor], order: Tensor) -> Tensor:
     sizes = {tuple(tensor.shape[1:]) for tensor in tensors}
     if len(sizes) > 1:
         raise DataError(
-            f"expected the items of a batch to have the same size, but got {sorted(sizes)}; use a batch_size of 1"
+            f"expected items of the same size in a batch, but got {sorted(sizes)}; use a batch_size of 1"
         )
     joined = torch.cat(list(tensors))
     return joined[order.to(joined.device)]

@@ -31,7 +31,7 @@ def check_sample_rates(train: AbstractDataset, validation: AbstractDataset) -> N
     rates = train.sample_rate, validation.sample_rate
     if None not in rates and rates[0] != rates[1]:
         raise DataError(
-            f"expected validation data of the sample rate of the training data, {rates[0]} Hz, but got {rates[1]} Hz"
+            f"expected validation data of the training sample rate, {rates[0]} Hz, but got {rates[1]} Hz"
         )
 
 
@@ -39,7 +39,7 @@ def check_conditions(train: AbstractDataset, validation: AbstractDataset) -> Non
     """Raise :class:`DataError` where the splits differ in the names of their conditions (knobs)."""
     if train.condition_names != validation.condition_names:
         raise DataError(
-            f"expected validation data with the knobs of the training data, {_listed(train.condition_names)}, "
+            f"expected validation data with the training data's knobs, {_listed(train.condition_names)}, "
             f"but got {_listed(validation.condition_names)}"
         )
 
@@ -71,9 +71,9 @@ class NormalizeOutput:
         for dataset in _each_once(train, validation):
             try:
                 dataset.scale_output(gain)
-            except NotImplementedError as error:
+            except NotImplementedError as error:  # noqa: PERF203 - a handful of datasets
                 raise DataError(
-                    f"expected datasets that can scale their output for the hook normalize_output, but {error}"
+                    f"expected datasets whose output can be scaled for the hook normalize_output, but {error}"
                 ) from error
         LOGGER.info(
             "the output is scaled by %.6g (%+.2f dB) to an RMS of %g dBFS; exports undo it",

@@ -133,7 +133,7 @@ class PairedDataset(AbstractDataset):
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """Return ``(x (B, nx + ny − 1), *conditions, y (B, ny))`` of the items `indices` `(B,)`.
 
-        One indexing operation per tensor, on the device of the tensors. A recording that is one item is not copied.
+        One indexing operation per tensor, on the tensors' device. A recording that is one item is not copied.
         """
         if indices.device.type == "cpu" and indices.numel():
             low, high = int(indices.min()), int(indices.max())
@@ -176,7 +176,7 @@ class PairedDataset(AbstractDataset):
 
     @property
     def target_region(self) -> Region | None:
-        """The part of the output file that serves as target: the first ``nx − 1`` samples are only history."""
+        """The part of the output file that serves as target: without the first ``nx − 1`` samples."""
         if self.region is None:
             return None
         region = self.region
@@ -219,7 +219,7 @@ class PairedDatasetConfig(Config):
     stop: Int | None = Field(None, description="old name of stop_samples", deprecated=False)
     delay: Int | None = Field(
         None,
-        description="by how many samples y lags x; positive pulls y forward (x loses its last, y its first samples)",
+        description="by how many samples y lags x; if positive, y is pulled forward by them (samples)",
     )
     y_scale: Float = Field(1.0, description="y is multiplied by it (factor)")
     input_gain: Float = Field(0.0, description="gain applied to x (dB)")
@@ -286,7 +286,7 @@ class PairedDatasetConfig(Config):
         length = len(recording.x)
         if context.nx > length:
             raise DataError(
-                f"{recording.x_source.path}: expected at least {context.nx} samples (the receptive field of the net), "
+                f"{recording.x_source.path}: expected at least {context.nx} samples (the receptive field), "
                 f"but got {length}"
             )
         start = recording.y_start
@@ -303,12 +303,12 @@ class PairedDatasetConfig(Config):
     def load(self, context: DatasetContext) -> Recording:
         """Read both files, align them and check them.
 
-        In this order: ``y_preroll``, lengths, start and stop, silence before the start, ``delay``, ``input_gain``,
-        ``y_scale``, clipping, silence.
+        In this order: ``y_preroll``, lengths, start and stop, silence before the start, ``delay``,
+        ``input_gain``, ``y_scale``, clipping, silence.
 
         Raises:
-            AudioError: a file cannot be used, is silent, clips, is not silent before the start, or they differ in
-                rate or length.
+            AudioError: a file cannot be used, is silent, clips, is not silent before the start, or they
+                differ in rate or length.
             DataError: start, stop, delay or preroll lie outside the recording.
             UserError: a file is not there.
         """

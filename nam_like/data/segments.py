@@ -1,8 +1,9 @@
 """The segment map: which samples of a recording an item is made of, and how a batch of them is gathered.
 
-With ``nx`` input samples per output sample and ``ny`` output samples per item, item `i` that starts at sample `s` is
-`x[s : s + nx + ny − 1]` and `y[s + nx − 1 : s + nx + ny − 1]`. On the grid `s = i · ny`: the outputs of consecutive
-items touch and never overlap. At random, `s` is uniform over all starts that fit.
+With ``nx`` input samples per output sample and ``ny`` output samples per item, an item that starts at
+sample `s` is `x[s : s + nx + ny − 1]` and `y[s + nx − 1 : s + nx + ny − 1]`. On the grid, item `i` starts
+at `i · ny`: the outputs of consecutive items touch and never overlap. At random, `s` is uniform over all
+starts that fit.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class SegmentMap:
             raise UserError(f"expected `nx` to be at least 1, but got {self.nx}")
         if self.nx > self.samples:
             raise UserError(
-                f"expected at least {self.nx} samples (the receptive field of the net), but got {self.samples}"
+                f"expected at least {self.nx} samples (the net's receptive field), but got {self.samples}"
             )
         longest = self.samples - self.nx + 1
         if self.ny is not None and not 1 <= self.ny <= longest:
@@ -115,7 +116,7 @@ class SegmentMap:
         return indices * self.output_length
 
     def random_starts(self, indices: Tensor, seed: int, epoch: int) -> Tensor:
-        """Start of each item `(B,)`, uniform over all positions: a hash of the seed, the epoch and the index."""
+        """Start of each item `(B,)`, uniform over all positions: a hash of seed, epoch and index."""
         key = _signed(splitmix64(mix_seed(seed, epoch)))
         hashed = _splitmix64_tensor(_splitmix64_tensor(indices.to(torch.int64)) ^ key)
         return _shift_right(hashed, 1) % self.positions
@@ -133,4 +134,5 @@ def gather(signal: Tensor, starts: Tensor, length: int) -> Tensor:
         `(B, length)` or `(B, K, length)`.
     """
     windows = signal.unfold(-1, length, 1)
-    return windows[starts] if signal.dim() == 1 else windows[:, starts].transpose(0, 1)
+    # index_select is several times faster than indexing with brackets here.
+    return windows.index_select(signal.dim() - 1, starts).movedim(signal.dim() - 1, 0)

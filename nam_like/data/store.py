@@ -22,8 +22,8 @@ __all__ = ["AudioSource", "AudioStore", "StoredAudio", "find_file"]
 def find_file(path: str | Path, folders: Sequence[Path] = (), key: str = "path") -> Path:
     """Find a file that a config names.
 
-    A relative path is looked up in the current directory first, as the field's tools do, then in each of `folders`
-    (the folder of the data JSON).
+    A relative path is looked up in the current directory first, as the field's tools do, then in each of
+    `folders` (the folder of the data JSON).
 
     Args:
         path: as the config gives it; ``~`` is the home folder.
@@ -134,7 +134,8 @@ class AudioStore:
             resample: convert to ``sample_rate`` where the file has another rate.
 
         Raises:
-            AudioError: the file cannot be used (see :func:`nam_like.audio.io.read_audio`), or has another rate.
+            AudioError: the file cannot be used (see :func:`nam_like.audio.io.read_audio`), or has another
+                rate.
         """
         path = Path(path).resolve()
         native = self._audio.get((path, channel, None))
