@@ -1,0 +1,1 @@
+"""The command lines. Nothing heavy is imported before a command needs it."""

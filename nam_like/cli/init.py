@@ -1,0 +1,80 @@
+"""Write three commented JSONs of a preset into a folder, ready to edit. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from nam_like.cli.console import DONE, table
+from nam_like.errors import UserError
+
+EXAMPLES = """examples:
+  nam_like init --list
+  nam_like init amp/wavenet my_amp
+  nam_like init lstm my_amp --x dry.wav --y wet.wav"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "preset", nargs="?", help="family/name of a preset; the name is enough where it is unique"
+    )
+    parser.add_argument("folder", nargs="?", help="where data.json, model.json and learning.json go")
+    parser.add_argument("--list", action="store_true", help="list the presets and stop")
+    parser.add_argument("--x", metavar="DRY", help="the dry recording, to be named in data.json")
+    parser.add_argument("--y", metavar="WET", help="the wet recording, to be named in data.json")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Copy the files of the preset, comments included."""
+    from nam_like.files import write_text_atomic
+    from nam_like.presets import KINDS, find_preset, preset_names, schema_file
+
+    if arguments.list:
+        print(table([(name, find_preset(name).summary) for name in preset_names()]))
+        return DONE
+    if not arguments.preset or not arguments.folder:
+        raise UserError("expected a preset and a folder, as in: nam_like init amp/wavenet my_amp")
+    preset = find_preset(arguments.preset)
+    folder = Path(arguments.folder)
+    texts = {folder / f"{kind}.json": getattr(preset, kind).read_text(encoding="utf-8") for kind in KINDS}
+    data = folder / "data.json"
+    for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
+        if value is not None:
+            texts[data] = _with_path(texts[data], key, value)
+    texts = {path: _with_local_schema(text) for path, text in texts.items()}
+    for kind in KINDS:
+        if schema_file(kind).is_file():
+            texts[folder / "schema" / schema_file(kind).name] = schema_file(kind).read_text(encoding="utf-8")
+    existing = [str(path) for path in texts if path.exists() and path.parent == folder]
+    if existing and not arguments.force:
+        raise UserError(f"expected a folder without these files (or --force), but got {', '.join(existing)}")
+    for path, text in texts.items():
+        write_text_atomic(path, text)
+    names = " ".join(str(folder / f"{kind}.json") for kind in KINDS)
+    print(f"wrote {preset.name} into {folder}; next:\n  nam_like check {names}\n  nam_full {names} out")
+    return DONE
+
+
+def _with_path(text: str, key: str, value: str) -> str:
+    """`text` with the first value of `key` replaced.
+
+    Raises:
+        UserError: the data JSON of the preset has no such key.
+    """
+    import json
+
+    pattern = re.compile(rf'("{key}"\s*:\s*)"(?:[^"\\]|\\.)*"')
+    changed, count = pattern.subn(lambda match: match[1] + json.dumps(value, ensure_ascii=False), text)
+    if not count:
+        raise UserError(
+            f"expected the preset's data.json to have '{key}', but it has none: leave the option out"
+        )
+    return changed
+
+
+def _with_local_schema(text: str) -> str:
+    """`text` with ``$schema`` pointing at the copy that is written beside it."""
+    return re.sub(r'("\$schema"\s*:\s*)"[^"]*?([^"/]+\.schema\.json)"', r'\1"./schema/\2"', text)
