@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import traceback
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -150,7 +150,7 @@ def _import_module(module_name: str, path: str) -> Any:
             f"cannot import '{path}': module '{module_name}' itself needs '{missing}', which is not installed"
         ) from error
     except (Exception, SystemExit) as error:
-        if module_name.split(".")[0] == __name__.split(".")[0]:
+        if module_name.split(".", maxsplit=1)[0] == __name__.split(".")[0]:
             raise
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f" ({frame.filename}:{frame.lineno})"
@@ -325,7 +325,7 @@ class Registry:
         beside = getattr(inspect.getmodule(target), f"{getattr(target, '__name__', '')}Config", None)
         for config in (getattr(target, "Config", None), beside):
             if isinstance(config, type) and hasattr(config, "model_validate"):
-                return Entry(self.kind, name, target, config, owner=name.split(".")[0])
+                return Entry(self.kind, name, target, config, owner=name.split(".", maxsplit=1)[0])
         takes_dict = False
         if hasattr(target, "init_from_config"):
             target, takes_dict = target.init_from_config, True
@@ -335,7 +335,7 @@ class Registry:
             except (ValueError, TypeError):
                 parameters = []
             takes_dict = len(parameters) == 1 and "config" in parameters[0]
-        return Entry(self.kind, name, target, None, owner=name.split(".")[0], takes_dict=takes_dict)
+        return Entry(self.kind, name, target, None, owner=name.split(".", maxsplit=1)[0], takes_dict=takes_dict)
 
     def names(self) -> list[str]:
         """All registered names, sorted."""

@@ -274,11 +274,11 @@ def _validated(entry: Entry, raw: Any, registry: Registry) -> Any:
     return model.model_validate(raw)
 
 
-def component(kind: str, value: Any) -> Component:
+def component(kind: str, value: Any, *, siblings: type[Config] | None = None) -> Component:
     """Read one component outside of a config model, as plugins and tests do.
 
     Raises:
         pydantic.ValidationError: as :meth:`Of.validate`.
     """
-    adapter: TypeAdapter[Component] = TypeAdapter(Annotated[Component, Of(kind)])
+    adapter: TypeAdapter[Component] = TypeAdapter(Annotated[Component, Of(kind, siblings)])
     return adapter.validate_python(value)

@@ -22,7 +22,7 @@ _COMMENT = re.compile(_STRING + r"|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<open>/\*)
 _COMMA = re.compile(_STRING + r"|(?P<comma>,)(?=\s*[}\]])", re.DOTALL)
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<mark>[{{}}\[\]:,])|(?P<word>[^\s{{}}\[\]:,\"]+)", re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_TOO_DEEP = "expected at most some hundred levels of nesting, but got more"
+_DEEPEST = 100
 
 Token = re.Match[str]
 
@@ -90,7 +90,9 @@ def blank(text: str) -> str:
 
     def uncomment(match: Token) -> str:
         if match["open"]:
-            raise JsonError("expected '*/' to end the comment, but got the end of the file", text, match.start())
+            raise JsonError(
+                "expected '*/' to end the comment, but got the end of the file", text, match.start()
+            )
         return re.sub(r"[^\n]", " ", match[0]) if match["comment"] else match[0]
 
     bare = _COMMENT.sub(uncomment, text)
@@ -120,6 +122,7 @@ def loads(text: str) -> Any:
     bare = blank(text)
     if not bare.strip():
         raise JsonError("expected a JSON object, but got an empty file", text, 0)
+    _refuse_depth(text, bare)
     duplicates: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -140,8 +143,6 @@ def loads(text: str) -> Any:
         raise JsonError(
             f"expected a finite number, but got {word[:40]}", text, place.start(), len(word)
         ) from None
-    except RecursionError:
-        raise JsonError(_TOO_DEEP, text, 0) from None
     if duplicates:
         _refuse_duplicates(text, bare)
     if _SURROGATE.search(bare):
@@ -164,6 +165,19 @@ def _int(word: str) -> int:
     if len(word) > 300:  # beyond the largest double; int() itself refuses over 4300 digits
         raise _BadNumberError(word)
     return int(word)
+
+
+def _refuse_depth(text: str, bare: str) -> None:
+    """Raise where lists and objects nest deeper than any config needs and Python can follow."""
+    if bare.count("[") + bare.count("{") <= _DEEPEST:
+        return
+    depth = 0
+    for token in tokens(bare):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token["mark"] or "", 0)
+        if depth > _DEEPEST:
+            raise JsonError(
+                f"expected at most {_DEEPEST} levels of nesting, but got more", text, token.start()
+            )
 
 
 def _refuse_duplicates(text: str, bare: str) -> NoReturn:

@@ -64,7 +64,7 @@ def given(config: BaseModel) -> dict[str, Any]:
     } | (config.model_extra or {})
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def config_from_callable(
     target: Callable[..., Any],
     supplied: frozenset[str] = frozenset(),
@@ -98,9 +98,7 @@ def config_from_callable(
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             open_ended = True
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY) or name in supplied:
-            continue
-        elif name == "self" or name.startswith("_") or name in base.model_fields:
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY) or name in supplied or name == "self" or name.startswith("_") or name in base.model_fields:
             continue
         else:
             annotation = hints.get(name, _from_default(parameter.default))
@@ -181,7 +179,7 @@ def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     function = target.__init__ if isinstance(target, type) else target
     try:
         return typing.get_type_hints(inspect.unwrap(function))
-    except Exception:  # noqa: BLE001, S110 - names missing at run time: the check is then by name only
+    except Exception:
         return {}
 
 

@@ -1,0 +1,108 @@
+"""``model.json``: the net, how it is optimised and what it is judged by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from typing_extensions import Self
+
+from nam_like.config.base import Config, PositiveInt, Str
+from nam_like.config.component import Component, Of, component
+from nam_like.config.lines import refusal, relocated
+from nam_like.config.loss import LossConfig
+
+__all__ = ["ModelConfig", "SchedulerSiblings"]
+
+DEFAULT_TASK = "regression"
+PLATEAU = "ReduceLROnPlateau"
+
+
+class SchedulerSiblings(Config):
+    """What stands beside name and config of the learning-rate scheduler."""
+
+    interval: Literal["epoch", "step"] = Field("epoch", description="when the scheduler steps")
+    frequency: PositiveInt = Field(1, description="it steps every so many intervals")
+    monitor: Str | None = Field(None, description="the logged value that ReduceLROnPlateau watches")
+
+
+class ModelConfig(Config):
+    """The model JSON."""
+
+    schema_url: Str | None = Field(None, alias="$schema", description="JSON Schema, for editors")
+    net: Annotated[Component, Of("net")] = Field(description="the network")
+    optimizer: Annotated[Component, Of("optimizer", flat=True, default="Adam")] = Field(
+        description="the optimiser; Adam unless named, its arguments may stand flat"
+    )
+    lr_scheduler: Annotated[
+        Component | None, Of("lr_scheduler", siblings=SchedulerSiblings, optional=True)
+    ] = Field(None, description="the learning-rate schedule; null keeps the rate")
+    loss: LossConfig = Field(
+        default_factory=lambda: LossConfig.model_validate({}), description="the training loss"
+    )
+    metrics: list[Annotated[Component, Of("metric")]] = Field(
+        default_factory=list, description="measured in validation beside ESR and MSE"
+    )
+    task: Annotated[Component | None, Of("task", optional=True)] = Field(
+        None, description="how the net is trained; null takes the task of the net"
+    )
+    checkpoint_path: Str | None = Field(None, description="checkpoint whose weights training starts from")
+    init_from_nam: Str | None = Field(None, description=".nam file whose weights training starts from")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.checkpoint_path is not None and self.init_from_nam is not None:
+            raise refusal(
+                "expected `checkpoint_path` or `init_from_nam`, but got both",
+                ("init_from_nam",),
+                self.init_from_nam,
+            )
+        try:
+            self.loss.check_val_loss(tuple(self.metric_names()))
+        except ValidationError as error:
+            raise ValidationError.from_exception_data("loss", relocated(error, ("loss",))) from None
+        self._settle_monitor()
+        return self
+
+    def _settle_monitor(self) -> None:
+        """Give ReduceLROnPlateau its monitor; refuse one that a scheduler of torch would never look at."""
+        scheduler = self.lr_scheduler
+        if scheduler is None:
+            return
+        if scheduler.name.rpartition(".")[2] == PLATEAU:
+            if scheduler.siblings.monitor is None:
+                settled = scheduler.siblings.model_dump(exclude_unset=True) | {"monitor": "val_loss"}
+                object.__setattr__(scheduler, "siblings", SchedulerSiblings.model_validate(settled))
+        elif scheduler.siblings.monitor is not None and "torch.optim" in scheduler.entry.target_path:
+            raise refusal(
+                f"expected no `monitor`, for {scheduler.name} watches no metric, "
+                f"but got '{scheduler.siblings.monitor}'",
+                ("lr_scheduler", "monitor"),
+            )
+
+    def metric_names(self) -> list[str]:
+        """Names under which the metrics of :attr:`metrics` are logged."""
+        return [metric.name.replace(":", ".").rpartition(".")[2] for metric in self.metrics]
+
+    def resolved_task(self) -> Component:
+        """The task that trains the net: the one given, or the net's own, or regression."""
+        if self.task is not None:
+            return self.task
+        return component("task", self.net.entry.task or DEFAULT_TASK)
+
+    def canonical(self) -> dict[str, Any]:
+        """The model JSON in the one canonical spelling."""
+        dump: dict[str, Any] = {
+            "net": self.net.canonical(),
+            "optimizer": self.optimizer.canonical(),
+            "lr_scheduler": self.lr_scheduler.canonical() if self.lr_scheduler else None,
+            "loss": self.loss.canonical(),
+        }
+        if self.metrics:
+            dump["metrics"] = [metric.canonical() for metric in self.metrics]
+        if self.task is not None:
+            dump["task"] = self.task.canonical()
+        for key in ("checkpoint_path", "init_from_nam"):
+            if getattr(self, key) is not None:
+                dump[key] = getattr(self, key)
+        return dump

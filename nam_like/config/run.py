@@ -1,0 +1,155 @@
+"""The three files of a run, read and checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from nam_like.config import overrides as overriding
+from nam_like.config import references
+from nam_like.config.base import Config
+from nam_like.config.cross import cross_problems
+from nam_like.config.data import DataConfig
+from nam_like.config.document import Document
+from nam_like.config.errors import ConfigError, Problem
+from nam_like.config.importable import importable
+from nam_like.config.learning import LearningConfig
+from nam_like.config.model import ModelConfig
+from nam_like.config.paths import PathError
+from nam_like.config.phrases import phrased
+
+__all__ = ["RunConfig", "load_run"]
+
+_Model = TypeVar("_Model", bound=Config)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything the three files say, checked.
+
+    Attributes:
+        data: the data JSON.
+        model: the model JSON.
+        learning: the learning JSON.
+        sources: the files, by ``data``, ``model`` and ``learning``.
+        overrides: the ``--set`` arguments that were applied.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    learning: LearningConfig
+    sources: dict[str, Document]
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of the files: importable while components are built, and where relative paths start."""
+        return tuple(dict.fromkeys(source.path.parent for source in self.sources.values()))
+
+    def canonical(self) -> dict[str, dict[str, Any]]:
+        """The three files in the one canonical spelling, overrides and references applied."""
+        return {
+            "data": self.data.canonical(),
+            "model": self.model.canonical(),
+            "learning": self.learning.canonical(),
+        }
+
+    def error(self, root: str, loc: tuple[str | int, ...], message: str) -> ConfigError:
+        """An exception to raise for a mistake found later, placed at a value of one of the files."""
+        return ConfigError([self.sources[root].problem(loc, message)])
+
+
+def load_run(
+    data_path: str | PathLike[str],
+    model_path: str | PathLike[str],
+    learning_path: str | PathLike[str],
+    overrides: Sequence[str] = (),
+) -> RunConfig:
+    """Read, check and resolve the three files of a run; nothing is written anywhere.
+
+    Args:
+        data_path: the data JSON.
+        model_path: the model JSON.
+        learning_path: the learning JSON.
+        overrides: ``"learning.trainer.max_epochs=5"`` or ``"~model.lr_scheduler"``.
+
+    Raises:
+        ConfigError: with every mistake of all three files.
+    """
+    paths = {"data": data_path, "model": model_path, "learning": learning_path}
+    documents = {name: Document.read(name, Path(path)) for name, path in paths.items()}
+    problems = [document.unreadable for document in documents.values() if document.unreadable]
+    problems += _apply_overrides(documents, overrides)
+    problems += _resolve_references(documents)
+    with importable(_folders(documents)):
+        data = _validate(DataConfig, documents["data"], problems)
+        model = _validate(ModelConfig, documents["model"], problems)
+        learning = _validate(LearningConfig, documents["learning"], problems)
+        found = cross_problems(data, model, learning)
+    problems += [documents[root].problem(loc, message) for root, loc, message in found]
+    if problems or data is None or model is None or learning is None:
+        raise ConfigError(_in_order(problems, documents))
+    return RunConfig(data, model, learning, documents, tuple(overrides))
+
+
+def _folders(documents: dict[str, Document]) -> list[Path]:
+    return list(dict.fromkeys(document.path.parent for document in documents.values()))
+
+
+def _in_order(problems: list[Problem], documents: dict[str, Document]) -> list[Problem]:
+    """The problems of overrides first, then of the files in the order of the command line."""
+    files = [str(document.path) for document in documents.values()]
+    return sorted(problems, key=lambda item: files.index(item.file) + 1 if item.file in files else 0)
+
+
+def _apply_overrides(documents: dict[str, Document], overrides: Sequence[str]) -> list[Problem]:
+    values = {name: document.value for name, document in documents.items() if not document.unreadable}
+    problems = []
+    for override in overrides:
+        try:
+            root, *inner = overriding.apply(values, override)
+        except PathError as error:
+            if not _names_unreadable(override, documents):
+                problems.append(Problem(f"--set {override}", 0, 0, "", str(error)))
+        else:
+            documents[str(root)].overridden[tuple(inner)] = override
+    return problems
+
+
+def _names_unreadable(override: str, documents: dict[str, Document]) -> bool:
+    """Whether an override fails only because its file could not be read, which is reported already."""
+    root = override.lstrip("~ ").partition(".")[0].partition("[")[0]
+    return root in documents and documents[root].unreadable is not None
+
+
+def _resolve_references(documents: dict[str, Document]) -> list[Problem]:
+    values = {name: document.value for name, document in documents.items() if not document.unreadable}
+    resolved, problems = references.resolve(values)
+    for name, value in resolved.items():
+        documents[name].value = value
+    unread = [name for name, document in documents.items() if document.unreadable]
+    return [
+        documents[str(loc[0])].problem(tuple(loc[1:]), message)
+        for loc, message in problems
+        if not any(f"'{name}'" in message for name in unread)
+    ]
+
+
+def _validate(model: type[_Model], document: Document, problems: list[Problem]) -> _Model | None:
+    """Check one file; its mistakes are added to `problems`."""
+    if document.unreadable:
+        return None
+    try:
+        return model.model_validate(document.value)
+    except ValidationError as error:
+        known = {(problem.file, problem.line, problem.column) for problem in problems}
+        for loc, message, unknown in phrased(error, document.value):
+            problem = document.problem(loc, message, key=unknown)
+            if (problem.file, problem.line, problem.column) not in known or not problem.line:
+                problems.append(problem)  # not where an unresolved reference was reported already
+        return None
