@@ -32,6 +32,7 @@ def _torch(module: str, summaries: dict[str, str]) -> dict[str, Builtin]:
 
 
 _AMP = "nam_like.models.amp"
+_ACTIVATIONS = "nam_like.models.blocks.activations"
 
 BUILTINS: dict[str, dict[str, Builtin]] = {
     "net": {
@@ -73,6 +74,9 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "NormalizeOutput",
             "amp",
             "level the wet signal to a target RMS; undone on export",
+        ),
+        "normalize_joint_dataset_output": _in(
+            "nam_like.data.hooks", "NormalizeOutput", "amp", "normalize_output by the name other tools have for it"
         ),
     },
     "loss": {
@@ -150,5 +154,41 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "wandb": Builtin("pytorch_lightning.loggers:WandbLogger", summary="Weights & Biases"),
         "mlflow": Builtin("pytorch_lightning.loggers:MLFlowLogger", summary="MLflow"),
     },
-    "activation": {},
+    "activation": {
+        **_torch(
+            "torch.nn",
+            {
+                "Tanh": "",
+                "Hardtanh": "clamped to [min_val, max_val]",
+                "ReLU": "",
+                "LeakyReLU": "slope negative_slope (0.01) below 0",
+                "Sigmoid": "",
+                "SiLU": "x · sigmoid(x)",
+                "Hardswish": "",
+                "Softsign": "x / (1 + |x|)",
+                "Identity": "",
+                "ReLU6": "",
+                "RReLU": "random slope in training",
+                "CELU": "not playable by the realtime engine",
+                "ELU": "not playable by the realtime engine",
+                "GELU": "not playable by the realtime engine",
+                "Hardshrink": "not playable by the realtime engine",
+                "Hardsigmoid": "not playable by the realtime engine",
+                "LogSigmoid": "not playable by the realtime engine",
+                "Mish": "not playable by the realtime engine",
+                "SELU": "not playable by the realtime engine",
+                "Softplus": "not playable by the realtime engine",
+                "Softshrink": "not playable by the realtime engine",
+                "Tanhshrink": "not playable by the realtime engine",
+                "Threshold": "not playable by the realtime engine",
+            },
+        ),
+        "PReLU": Builtin("torch.nn:PReLU", f"{_ACTIVATIONS}:PReLUConfig", "", "learned slope below 0"),
+        "Fasttanh": _in(_ACTIVATIONS, "Fasttanh", "", "the plugins' rational tanh"),
+        "LeakyHardtanh": _in(_ACTIVATIONS, "LeakyHardtanh", "", "two limits with slopes beyond them"),
+        "LeakyHardTanh": _in(_ACTIVATIONS, "LeakyHardtanh", "", "another spelling of LeakyHardtanh"),
+        "Softsigmoid": _in(_ACTIVATIONS, "Softsigmoid", "", "not playable by the realtime engine"),
+        "PairMultiply": _in(_ACTIVATIONS, "PairMultiply", "", "a gate: primary(x1) · secondary(x2)"),
+        "PairBlend": _in(_ACTIVATIONS, "PairBlend", "", "s · primary(x1) + (1 − s) · x1, s = secondary(x2)"),
+    },
 }

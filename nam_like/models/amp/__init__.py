@@ -1,0 +1,1 @@
+"""Nets for amps and pedals: one audio signal in, one out, playable in realtime."""

@@ -1,0 +1,386 @@
+"""LSTM: a recurrent net with a learned initial state.
+
+Training starts each segment from the learned state. ``train_burn_in`` samples at its start only bring the state up:
+their outputs carry no gradient. ``train_truncate`` cuts the back-propagation through time: the gradient does not
+cross the borders of blocks of that many samples (the first block reaches back through the burn-in).
+
+Playing (``eval()``) starts from where the net is after silence, as in a plugin: the learned state, then
+`export_silence` seconds of zeros (what a `.nam` file stores), then half a second more (what the realtime engine runs
+when it loads the file). So the net's own output equals the plugin's from the first sample on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from nam_like.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from nam_like.models.base import Net, Weights
+from nam_like.models.blocks.problems import Problem, refuse_all
+from nam_like.models.blocks.tracing import untraced
+from nam_like.models.blocks.weights import WeightSource, flat
+
+__all__ = ["LSTM", "LSTMConfig"]
+
+State = tuple[Tensor, Tensor]
+
+#: Silence that the realtime engine plays into an LSTM when it loads one (seconds).
+ENGINE_PREWARM = 0.5
+#: Rate that the silence is counted at while the net does not know its own (Hz).
+DEFAULT_RATE = 48_000.0
+#: cuDNN refuses longer sequences (samples).
+LONGEST_BLOCK = 65_535
+#: Samples of silence between two looks at whether the state still moves.
+SETTLE_BLOCK = 2_048
+#: Largest change of the state within a block that counts as none.
+SETTLED = 2e-8
+GATE_BIAS = 2.0
+
+
+class LSTM(Net):
+    """Stacked LSTM layers and one linear output.
+
+    Args:
+        hidden_size: H, width of each layer.
+        num_layers: N, number of layers.
+        input_size: D, inputs per sample: the audio and D − 1 knobs.
+        train_burn_in: samples at the start of each training segment without gradient.
+        train_truncate: longest stretch that a gradient reaches back (samples); 0 for all.
+        dropout: probability between layers, in training.
+        bias: whether the layers have biases.
+        export_silence: seconds of silence from the learned state to the exported one.
+        export_knobs: knob values at which a `.nam` file plays (a file has no knobs).
+        sample_rate: Hz, or None.
+    """
+
+    architecture: ClassVar[str] = "LSTM"
+    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_layers: int = 1,
+        input_size: int = 1,
+        train_burn_in: int = 0,
+        train_truncate: int = 0,
+        dropout: float = 0.0,
+        bias: bool = True,
+        export_silence: float = 1.0,
+        export_knobs: tuple[float, ...] | None = None,
+        sample_rate: float | None = None,
+    ) -> None:
+        super().__init__(sample_rate)
+        self.num_conditions = 1 if input_size > 1 else 0
+        self.train_burn_in, self.train_truncate = train_burn_in, train_truncate
+        self.export_silence, self.export_knobs = export_silence, export_knobs
+        self.core = nn.LSTM(input_size, hidden_size, num_layers, bias=bias, dropout=dropout, batch_first=True)
+        self.head = nn.Linear(hidden_size, 1)
+        self.initial_hidden = nn.Parameter(torch.zeros(num_layers, hidden_size))
+        self.initial_cell = nn.Parameter(torch.zeros(num_layers, hidden_size))
+        self._init_gates()
+        self._silent: tuple[Any, State] | None = None
+
+    def _init_gates(self) -> None:
+        """Open the forget gates and close the input gates, so that the state is long-lived at first."""
+        width = self.core.hidden_size
+        with torch.no_grad():
+            for name, bias in self.core.named_parameters():
+                if name.startswith("bias"):
+                    bias[:width] -= GATE_BIAS
+                    bias[width : 2 * width] += GATE_BIAS
+
+    @property
+    def receptive_field(self) -> int:
+        """1: the past is in the state."""
+        return 1
+
+    def train(self, mode: bool = True) -> LSTM:
+        """Set the mode; the silent state is worked out anew when next needed."""
+        self._silent = None
+        super().train(mode)
+        return self
+
+    def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        inputs = self.join(x, *conditions)
+        if self.training:
+            return self._forward_training(inputs)
+        return self._run(inputs, self._state_after_silence(inputs))[0]
+
+    def join(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        """Audio and knobs side by side: ``(B, L)``, ``(B, K)`` or ``(B, K, L)`` → ``(B, L, 1 + K)``."""
+        columns = [x[..., None]]
+        for knobs in conditions:
+            if knobs.ndim == 2:
+                columns.append(knobs[:, None, :].expand(-1, x.shape[1], -1))
+            else:
+                columns.append(knobs.transpose(1, 2))
+        return torch.cat(columns, dim=-1) if conditions else columns[0]
+
+    def _run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """``(B, L, D)`` from a state ``(N, B, H)`` → ``(B, L)`` and the state after it."""
+        if inputs.is_cuda and inputs.shape[1] > LONGEST_BLOCK:
+            outputs = []
+            for block in inputs.split(LONGEST_BLOCK, dim=1):
+                y, state = self._run(block, state)
+                outputs.append(y)
+            return torch.cat(outputs, dim=1), state
+        features, state = self.core(inputs, state)
+        return self.head(features)[..., 0], state
+
+    def _learned_state(self, batch: int) -> State:
+        shape = (-1, batch, -1)
+        return (
+            self.initial_hidden[:, None].expand(shape).contiguous(),
+            self.initial_cell[:, None].expand(shape).contiguous(),
+        )
+
+    # -- training -----------------------------------------------------------------------------------------------
+
+    def _forward_training(self, inputs: Tensor) -> Tensor:
+        """From the learned state, with burn-in and truncation."""
+        length, burn_in = inputs.shape[1], self.train_burn_in
+        if burn_in and burn_in >= length:
+            raise ValueError(
+                f"expected training segments longer than `train_burn_in` ({burn_in} samples), but got {length}"
+            )
+        state = self._learned_state(inputs.shape[0])
+        outputs = []
+        if burn_in:
+            y, state = self._run(inputs[:, :burn_in], state)
+            outputs.append(y.detach())
+        rest = inputs[:, burn_in:]
+        for index, block in enumerate(rest.split(self.train_truncate or rest.shape[1], dim=1)):
+            if index:
+                state = (state[0].detach(), state[1].detach())
+            y, state = self._run(block, state)
+            outputs.append(y)
+        return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
+
+    # -- the state after silence --------------------------------------------------------------------------------
+
+    def _state_after_silence(self, inputs: Tensor) -> State:
+        """The state that playing starts from, for inputs ``(B, L, D)``: knobs are held at their first values."""
+        batch = inputs.shape[0]
+        seconds = self.export_silence + ENGINE_PREWARM
+        if self.num_conditions:
+            return self.silence(self._learned_state(batch), seconds, inputs[:, 0, 1:])
+        key = (seconds, self.sample_rate, *((p.data_ptr(), p._version) for p in self.parameters()))
+        if self._silent is None or self._silent[0] != key:
+            with untraced():
+                self._silent = (key, self.silence(self._learned_state(1), seconds))
+        hidden, cell = self._silent[1]
+        return hidden.expand(-1, batch, -1).contiguous(), cell.expand(-1, batch, -1).contiguous()
+
+    @torch.no_grad()
+    def silence(self, state: State, seconds: float, knobs: Tensor | None = None) -> State:
+        """The state after some silence at the net's own rate; it ends early once the state no longer moves.
+
+        Args:
+            state: hidden and cell, each ``(N, B, H)``.
+            seconds: length of the silence.
+            knobs: ``(B, K)``, or None for a net without.
+        """
+        left = round(seconds * (self.sample_rate or DEFAULT_RATE))
+        batch = state[0].shape[1]
+        while left > 0:
+            zeros = state[0].new_zeros(batch, min(SETTLE_BLOCK, left))
+            before = state
+            mode, self.core.training = self.core.training, False  # no dropout here
+            _, state = self.core(self.join(zeros) if knobs is None else self.join(zeros, knobs), state)
+            self.core.training = mode
+            left -= SETTLE_BLOCK
+            moved = max(float((now - old).abs().max()) for now, old in zip(state, before, strict=True))
+            if not torch.jit.is_tracing() and moved <= SETTLED:
+                break
+        return state
+
+    # -- export -------------------------------------------------------------------------------------------------
+
+    def scale_output(self, gain: float) -> None:
+        """Multiply the output by `gain`: the linear output layer."""
+        with torch.no_grad():
+            self.head.weight.mul_(gain)
+            self.head.bias.mul_(gain)
+
+    def frozen(self, knobs: tuple[float, ...] | Tensor) -> LSTM:
+        """A net without knobs that plays as this one at a fixed setting: constant inputs are biases.
+
+        Args:
+            knobs: K values.
+        """
+        values = torch.as_tensor(knobs, dtype=self.head.weight.dtype, device=self.head.weight.device)
+        core = self.core
+        if len(values) != core.input_size - 1:
+            raise ValueError(f"expected {core.input_size - 1} knob values, but got {len(values)}")
+        plain = LSTM(
+            core.hidden_size,
+            core.num_layers,
+            train_burn_in=self.train_burn_in,
+            train_truncate=self.train_truncate,
+            dropout=core.dropout,
+            export_silence=self.export_silence,
+            sample_rate=self.sample_rate,
+        ).to(values)
+        with torch.no_grad():
+            own = dict(self.named_parameters())
+            for name, parameter in plain.named_parameters():
+                if name in own and name != "core.weight_ih_l0":
+                    parameter.copy_(own[name])
+                elif name not in own:
+                    parameter.zero_()
+            plain.core.weight_ih_l0.copy_(core.weight_ih_l0[:, :1])
+            plain.core.bias_ih_l0.add_(core.weight_ih_l0[:, 1:] @ values)
+        return plain.train(self.training)
+
+    def engine_net(self) -> Net:
+        """This net, with its knobs at `export_knobs`."""
+        return self if self.export_knobs is None else self.frozen(self.export_knobs)
+
+    def export_conditions(self) -> tuple[Tensor, ...]:
+        """The knobs that the exported file plays at, ``(1, K)``."""
+        return () if self.export_knobs is None else (self.head.weight.new_tensor([self.export_knobs]),)
+
+    def export_obstacles(self, exporter: str) -> list[str]:
+        """See :meth:`Net.export_obstacles`."""
+        reasons = super().export_obstacles(exporter)
+        if exporter == "nam" and self.num_conditions and self.export_knobs is None:
+            reasons.append(
+                "a .nam file has no knobs: set `export_knobs` to the setting that it shall play, "
+                "or export TorchScript only"
+            )
+        return reasons
+
+    def export_config(self) -> dict[str, Any]:
+        """The three sizes."""
+        return {
+            "input_size": 1 if self.export_knobs else self.core.input_size,
+            "hidden_size": self.core.hidden_size,
+            "num_layers": self.core.num_layers,
+        }
+
+    def export_weights(self) -> Weights:
+        """Per layer both matrices side by side, the summed biases, and the state after `export_silence`."""
+        net = self.engine_net()
+        return flat(net._file_tensors()) if isinstance(net, LSTM) else net.export_weights()
+
+    def _file_tensors(self) -> Iterator[Tensor]:
+        hidden, cell = self.silence(self._learned_state(1), self.export_silence)
+        for layer in range(self.core.num_layers):
+            weight, bias = self._layer_tensors(layer)
+            yield from (weight, bias, hidden[layer, 0], cell[layer, 0])
+        yield self.head.weight
+        yield self.head.bias
+
+    def _layer_tensors(self, layer: int) -> State:
+        """Weight ``(4H, I + H)`` and bias ``(4H,)``, gates in the order i, f, g, o."""
+        core = self.core
+        weight = torch.cat(
+            [getattr(core, f"weight_ih_l{layer}"), getattr(core, f"weight_hh_l{layer}")], dim=1
+        )
+        if not core.bias:
+            return weight, weight.new_zeros(4 * core.hidden_size)
+        return weight, getattr(core, f"bias_ih_l{layer}") + getattr(core, f"bias_hh_l{layer}")
+
+    def import_weights(self, weights: Any) -> int:
+        """Read the weights of a file; its state becomes the learned one, and `export_silence` 0, since it is settled.
+
+        Raises:
+            NamFileError: another number of weights than the net has.
+            ValueError: the net has no biases.
+        """
+        core, source = self.core, WeightSource(weights)
+        if not core.bias:
+            raise ValueError("expected an LSTM with biases to read weights into, but got `bias` false")
+        with torch.no_grad():
+            for layer in range(core.num_layers):
+                weight, bias = self._layer_tensors(layer)
+                weight, bias = torch.empty_like(weight), torch.empty_like(bias)
+                source.fill(weight, bias, self.initial_hidden[layer], self.initial_cell[layer])
+                inputs = getattr(core, f"weight_ih_l{layer}").shape[1]
+                getattr(core, f"weight_ih_l{layer}").copy_(weight[:, :inputs])
+                getattr(core, f"weight_hh_l{layer}").copy_(weight[:, inputs:])
+                getattr(core, f"bias_ih_l{layer}").copy_(bias)
+                getattr(core, f"bias_hh_l{layer}").zero_()
+        source.fill(self.head.weight, self.head.bias)
+        self.export_silence = 0.0
+        self._silent = None
+        return source.finish()
+
+
+class LSTMConfig(Config):
+    """An LSTM."""
+
+    hidden_size: PositiveInt = Field(description="width of each layer")
+    num_layers: PositiveInt = Field(1, description="number of layers")
+    input_size: PositiveInt = Field(1, description="inputs per sample: 1, plus one per knob")
+    train_burn_in: NonNegativeInt | None = Field(
+        0, description="samples at the start of a training segment that only bring the state up"
+    )
+    train_truncate: NonNegativeInt | None = Field(
+        None, description="samples that a gradient reaches back at most; null or 0 = the whole segment"
+    )
+    dropout: NonNegativeFloat = Field(0.0, description="dropout between layers, in training", lt=1)
+    bias: Bool = Field(True, description="whether the layers have biases")
+    batch_first: Bool | None = Field(None, description="not to be set: the batch always comes first")
+    bidirectional: Bool = Field(False, description="only false: a realtime net cannot see the future")
+    proj_size: NonNegativeInt = Field(
+        0, description="only 0: neither the output nor .nam files have projections"
+    )
+    export_silence: NonNegativeFloat = Field(
+        1.0, description="silence between the learned and the exported initial state (seconds)"
+    )
+    export_knobs: list[float] | None = Field(None, description="knob values at which a .nam file plays")
+    sample_rate: PositiveFloat | None = Field(
+        None, description="sample rate (Hz); the data's where it is left out"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> LSTMConfig:
+        problems = []
+        if self.batch_first is not None:
+            problems.append(Problem(("batch_first",), "expected no `batch_first`: audio is always (B, L)"))
+        if self.bidirectional:
+            problems.append(
+                Problem(("bidirectional",), "expected false (the net must be causal), but got true")
+            )
+        if self.proj_size:
+            problems.append(Problem(("proj_size",), f"expected 0 (no projection), but got {self.proj_size}"))
+        if self.dropout and self.num_layers == 1:
+            problems.append(
+                Problem(
+                    ("dropout",),
+                    f"expected 0 with a single layer (it acts between layers), but got {self.dropout:g}",
+                )
+            )
+        knobs = self.input_size - 1
+        if self.export_knobs is not None and (len(self.export_knobs) != knobs or not knobs):
+            problems.append(
+                Problem(
+                    ("export_knobs",),
+                    f"expected {knobs} values (input_size − 1), but got {len(self.export_knobs)}",
+                )
+            )
+        refuse_all("LSTM", problems)
+        return self
+
+    def build(self) -> LSTM:
+        """Make the net."""
+        return LSTM(
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            input_size=self.input_size,
+            train_burn_in=self.train_burn_in or 0,
+            train_truncate=self.train_truncate or 0,
+            dropout=self.dropout,
+            bias=self.bias,
+            export_silence=self.export_silence,
+            export_knobs=None if self.export_knobs is None else tuple(self.export_knobs),
+            sample_rate=self.sample_rate,
+        )
+
+
+LSTM.config_model = LSTMConfig

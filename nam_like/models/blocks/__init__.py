@@ -1,0 +1,1 @@
+"""Bricks that nets of several families share."""
