@@ -45,7 +45,7 @@ class PlainDataset(AbstractDataset):
         missing = [name for name in ("__len__", "__getitem__") if not hasattr(type(dataset), name)]
         if missing:
             raise DataError(
-                f"expected the dataset {type(dataset).__name__} to have {' and '.join(missing)}, but it lacks it"
+                f"expected {type(dataset).__name__} to be a dataset, but it has no {' and no '.join(missing)}"
             )
         self.dataset = dataset
         for name in ("sample_rate", "nx", "ny", "num_conditions", "condition_names", "uniform_length"):

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from nam_like.config.component import Component, component
+from nam_like.config.base import describe
+from nam_like.config.component import Component
+from nam_like.config.data import DataConfig
 from nam_like.data.adapters import as_dataset
 from nam_like.data.base import AbstractDataset, DataError, DatasetContext, Split
 from nam_like.data.concat import ConcatDataset
 from nam_like.data.hooks import JointHook, check_conditions, check_sample_rates
-from nam_like.data.paired import PairedDataset, Region
+from nam_like.data.paired import PairedDataset
+from nam_like.data.recording import Region
 from nam_like.data.segments import mix_seed
 from nam_like.data.store import AudioStore
 from nam_like.errors import UserError
@@ -137,24 +140,16 @@ def init_dataset(
     """
     if split not in SPLITS:
         raise UserError(f"expected the split to be train or validation, but got '{split}'")
-    section = config.get(split)
-    if not isinstance(section, dict | list):
-        raise UserError(f"expected `{split}` to be an object or a list, but got {type(section).__name__}")
-    common = dict(config.get("common") or {})
-    specs = []
-    for entry in section if isinstance(section, list) else [section]:
-        merged = {"type": config.get("type", "paired"), **common, **entry}
-        name = merged.pop("type")
-        nx = nx if nx is not None else merged.get("nx")
-        specs.append(
-            component("dataset", {"name": "paired" if name == "dataset" else name, "config": merged})
-        )
+    if split not in config:
+        raise UserError(f"expected `{split}` in the data config, but got {describe(dict(config))}")
+    # One rule merges and checks a data config; it wants both splits, of which only one is asked for here.
+    data = DataConfig.model_validate(
+        {**config, "train": config[split], "validation": config[split], "joint": []}
+    )
     if nx is None:
-        raise UserError(
-            "expected `nx` (the net's receptive field) as an argument or in the config, but got neither"
-        )
+        nx = _nx_of(data.train[0].config)
     context = DatasetContext(nx, tuple(Path(folder) for folder in folders), AudioStore(), split, seed)
-    return _build_split(split, specs, context, isinstance(section, list))
+    return _build_split(split, data.train, context, data.train_is_list)
 
 
 def register_dataset_initializer(name: str, constructor: Any = None, overwrite: bool = False) -> Any:
@@ -191,6 +186,14 @@ def _build_split(
         return datasets[0]
     with _located(split):
         return ConcatDataset(datasets)
+
+
+def _nx_of(config: Any) -> int:
+    """`nx` as the config of a dataset gives it."""
+    nx = config.get("nx") if isinstance(config, dict) else getattr(config, "nx", None)
+    if not isinstance(nx, int):
+        raise UserError(f"expected `nx` (the net's receptive field) to be given, but got {describe(nx)}")
+    return nx
 
 
 class _located:  # noqa: N801 - reads as a statement

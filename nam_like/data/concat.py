@@ -138,7 +138,7 @@ class ConcatDataset(AbstractDataset):
         for number, value in known:
             if value != known[0][1]:
                 raise ConcatDatasetError(
-                    f"expected the datasets of a list to have the same `{attribute}`, but got {known[0][1]} in "
+                    f"expected datasets of a list to have the same `{attribute}`, but got {known[0][1]} in "
                     f"entry {known[0][0]} and {value} in entry {number}"
                 )
         return known[0][1] if known else None
@@ -149,7 +149,7 @@ class ConcatDataset(AbstractDataset):
         cut = [number for number, d in enumerate(self.datasets) if d.ny is not None]
         if whole and cut:
             raise ConcatDatasetError(
-                f"expected the datasets of a list to have the same `ny`, but got {self.datasets[cut[0]].ny} in "
+                f"expected datasets of a list to have the same `ny`, but got {self.datasets[cut[0]].ny} in "
                 f"entry {cut[0]} and null in entry {whole[0]}"
             )
         common: int | None = self._common("ny")

@@ -29,7 +29,7 @@ REPLACED = ("dataset", "sampler", "batch_sampler", "collate_fn", "generator")
 class BatchLoader(DataLoader[Any]):
     """A ``DataLoader`` that knows where it is: saved amid an epoch, it goes on with the next batch.
 
-    Trainers that ask loaders for ``state_dict`` (Lightning does) resume without repeating or skipping an item.
+    Trainers that ask loaders for ``state_dict`` (Lightning does) resume and neither repeat nor skip an item.
     """
 
     _position: tuple[int, int] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,52 +15,13 @@ from nam_like.audio.errors import AudioError
 from nam_like.config.base import Bool, Config, Float, Int, NonNegativeFloat, NonNegativeInt, PositiveInt, Str
 from nam_like.data.align import delay_bounds, seconds_to_samples, slice_bounds
 from nam_like.data.base import AbstractDataset, DataError, DatasetContext
+from nam_like.data.recording import Recording, Region, counted_from, equally_long
 from nam_like.data.segments import SegmentMap, gather
 from nam_like.data.store import AudioSource, StoredAudio, find_file
 
 __all__ = ["PairedDataset", "PairedDatasetConfig", "Recording", "Region"]
 
 LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Region:
-    """The part of a file whose samples a dataset uses as targets.
-
-    Attributes:
-        source: the file.
-        sample_rate: Hz, of the sample numbers.
-        start: first sample.
-        stop: sample after the last.
-    """
-
-    source: AudioSource
-    sample_rate: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Recording:
-    """An aligned pair.
-
-    Attributes:
-        x: `(L,)` float32, the input; a view of the stored file where no gain is applied.
-        y: `(L,)` float32, the output, equally long.
-        sample_rate: Hz.
-        x_start: sample of the input file (at `sample_rate`) that became `x[0]`.
-        y_start: sample of the output file that became `y[0]`.
-        x_source: the input file.
-        y_source: the output file.
-    """
-
-    x: Tensor
-    y: Tensor
-    sample_rate: int
-    x_start: int
-    y_start: int
-    x_source: AudioSource
-    y_source: AudioSource
 
 
 class PairedDataset(AbstractDataset):
@@ -314,7 +274,8 @@ class PairedDatasetConfig(Config):
         """
         x_stored, y_stored = self._read(context)
         rate = x_stored.sample_rate
-        x, y, preroll = self._equally_long(x_stored, y_stored)
+        preroll = self.y_preroll or 0
+        x, y = equally_long(x_stored, y_stored, preroll, self.allow_unequal_lengths)
         start, stop, start_given = self._bounds(len(x), rate)
         if start_given:
             checks.check_pre_silence(
@@ -328,9 +289,9 @@ class PairedDatasetConfig(Config):
         if self.y_scale != 1.0:
             y = y * self.y_scale
         y_start += preroll
-        checks.check_not_clipped(y.numpy(), _counted_from(y_stored.source, y_start))
-        checks.check_not_silent(x.numpy(), _counted_from(x_stored.source, x_start))
-        self.check_target(y, _counted_from(y_stored.source, y_start))
+        checks.check_not_clipped(y.numpy(), counted_from(y_stored.source, y_start))
+        checks.check_not_silent(x.numpy(), counted_from(x_stored.source, x_start))
+        self.check_target(y, counted_from(y_stored.source, y_start))
         return Recording(x, y, rate, x_start, y_start, x_stored.source, y_stored.source)
 
     def check_target(self, y: Tensor, name: str) -> None:
@@ -358,30 +319,6 @@ class PairedDatasetConfig(Config):
         rate = self.sample_rate or x.sample_rate
         return x, context.store.read(y_path, channel=y_channel, sample_rate=rate, resample=self.resample)
 
-    def _equally_long(self, x_stored: StoredAudio, y_stored: StoredAudio) -> tuple[Tensor, Tensor, int]:
-        """Drop the preroll of y and compare, or equalise, the lengths."""
-        x, y = x_stored.samples, y_stored.samples
-        preroll = self.y_preroll or 0
-        if preroll >= len(y):
-            raise DataError(
-                f"{y_stored.source.path}: expected `y_preroll` to be smaller than its {len(y)} samples, "
-                f"but got {preroll}"
-            )
-        y = y[preroll:]
-        if len(x) != len(y) and self.allow_unequal_lengths:
-            length = min(len(x), len(y))
-            LOGGER.info(
-                "%s and %s: cut to the shorter one, %s (%d samples)",
-                x_stored.source.path,
-                y_stored.source.path,
-                checks.format_duration(length, x_stored.sample_rate),
-                length,
-            )
-            x, y = x[:length], y[:length]
-        names = str(x_stored.source.path), str(y_stored.source.path)
-        checks.check_same_length(x.numpy(), y.numpy(), x_stored.sample_rate, names)
-        return x, y, preroll
-
     def _bounds(self, length: int, sample_rate: int) -> tuple[int, int, bool]:
         """First sample, the one after the last, and whether a start was given."""
         ends: list[int | None] = []
@@ -398,8 +335,3 @@ class PairedDatasetConfig(Config):
                 names.append(end if old is not None else f"{end}_samples")
         start, stop = slice_bounds(length, ends[0], ends[1], (names[0], names[1]))
         return start, stop, ends[0] is not None
-
-
-def _counted_from(source: AudioSource, start: int) -> str:
-    """The name of a signal whose first sample is sample `start` of its file."""
-    return f"{source.path} (samples counted from {start})" if start else str(source.path)
