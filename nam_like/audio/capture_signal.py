@@ -129,7 +129,7 @@ def split_for(signal: CaptureSignal) -> dict[str, dict[str, int]]:
 
 
 def repeatability(wet: npt.NDArray[np.floating], signal: CaptureSignal, delay: int = 0) -> float:
-    """Return the error-to-signal ratio of the two takes of the validation passage: 0 if the gear repeats itself.
+    """Return the error-to-signal ratio of the two takes of the validation passage; 0 is perfect.
 
     No capture can get a lower ESR than about half of this: gear that drifts, hums or has a chorus does not
     sound like itself. Above 0.01 the recording wants another try.
