@@ -76,7 +76,7 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "level the wet signal to a target RMS; undone on export",
         ),
         "normalize_joint_dataset_output": _in(
-            "nam_like.data.hooks", "NormalizeOutput", "amp", "normalize_output by the name other tools have for it"
+            "nam_like.data.hooks", "NormalizeOutput", "amp", "normalize_output, by its name elsewhere"
         ),
     },
     "loss": {

@@ -57,7 +57,7 @@ def read_knob_csv(path: Path, sample_rate: float, samples_per_frame: float = 1.0
         samples_per_frame: how many of those one sample of the input file is (not 1 after resampling).
 
     Raises:
-        KnobError: the file cannot be read, is empty, lacks a column, holds something that is no finite number,
+        KnobError: the file cannot be read, is empty, lacks a column, holds what is no finite number,
             or its times do not increase; the message says in which line.
     """
     rows = _read_rows(path)
