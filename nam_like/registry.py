@@ -1,8 +1,8 @@
 """Registries: a name, or an import path, becomes a factory and its config model.
 
 There is one :class:`Registry` per kind of component (net, dataset, loss, …). Built-in names come from
-:mod:`nam_like.catalog`, which holds strings only, so that listing them imports nothing; a target is imported when
-it is first used. Extensions add their own entries with :meth:`Registry.register`.
+:mod:`nam_like.catalog`, which holds strings only, so that listing them imports nothing; a target is imported
+when it is first used. Extensions add their own entries with :meth:`Registry.register`.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def import_path(path: str) -> Any:
     The attribute may be nested: ``package.module.Class.method``.
 
     Raises:
-        UnknownNameError: the module cannot be found or fails while it is imported, or it has no such attribute; the
-            message says which.
+        UnknownNameError: the module cannot be found or fails while it is imported, or it has no such
+            attribute; the message says which.
     """
     module_name, _, attributes = path.rpartition(":") if ":" in path else path.rpartition(".")
     if not all(part.isidentifier() for part in f"{module_name}.{attributes}".split(".")):
@@ -139,7 +139,7 @@ class _NoModuleError(UnknownNameError):
 
 
 def _import_module(module_name: str, path: str) -> Any:
-    """Import a module; whatever a user's module raises becomes an :class:`UnknownNameError` that says where."""
+    """Import a module; what a user's module raises becomes an :class:`UnknownNameError` that says where."""
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -157,7 +157,8 @@ def _import_module(module_name: str, path: str) -> Any:
         if isinstance(error, SyntaxError):
             place = ""  # its text says where
         raise UnknownNameError(
-            f"cannot import '{path}': module '{module_name}' fails with {type(error).__name__}: {error}{place}"
+            f"cannot import '{path}': module '{module_name}' fails with "
+            f"{type(error).__name__}: {error}{place}"
         ) from error
 
 
@@ -169,11 +170,13 @@ class Entry:
         kind: the registry it belongs to, such as ``"net"``.
         name: the name users write.
         target: the factory, or ``"module:attribute"`` to import it from.
-        config: its pydantic config model (or ``"module:attribute"``); None when it is derived from the signature.
+        config: its pydantic config model (or ``"module:attribute"``); None when it is derived from the
+            signature.
         family: the family it belongs to (``"amp"``, ``"enhancement"``, …; empty for all).
         summary: one line for ``nam_like list``.
         owner: who registered it.
-        takes_dict: the factory wants the raw config as one positional dict (initializer functions of plugins).
+        takes_dict: the factory wants the raw config as one positional dict (initializer functions of
+            plugins).
         task: for nets: the name of the task that trains it unless the model JSON names one.
     """
 
@@ -212,9 +215,10 @@ class Registry:
 
     Args:
         kind: what its entries are, in the singular, as error messages say it.
-        namespaces: modules whose attributes may be named bare (``"RAdam"`` for ``torch.optim.RAdam``) although no
-            entry lists them.
-        supplied: arguments the run passes itself, which therefore no config may hold (``params`` of an optimizer).
+        namespaces: modules whose attributes may be named bare (``"RAdam"`` for ``torch.optim.RAdam``)
+            although no entry lists them.
+        supplied: arguments the run passes itself, which therefore no config may hold (``params`` of an
+            optimizer).
         bounds: smallest values of arguments, for config models derived from signatures: ``{"lr": (">", 0)}``.
     """
 
@@ -279,8 +283,8 @@ class Registry:
         if name in self._entries and not overwrite:
             first = self._entries[name]
             raise DuplicateNameError(
-                f"expected a new name for the {self.kind}, but '{name}' is already registered by {first.owner} "
-                f"({first.target_path}); pass overwrite=True to replace it"
+                f"expected a new name for the {self.kind}, but '{name}' is already registered by "
+                f"{first.owner} ({first.target_path}); pass overwrite=True to replace it"
             )
         if not summary and not isinstance(target, str):
             summary = (target.__doc__ or "").strip().split("\n")[0]
@@ -318,24 +322,27 @@ class Registry:
         )
 
     def _imported(self, name: str, target: Factory) -> Entry:
-        """The entry of an import path: its config model is ``X.Config`` or the ``XConfig`` beside it.
+        """The entry of an import path, whose config model is ``X.Config`` or the ``XConfig`` beside it.
 
-        A class with ``init_from_config``, and a function of one argument called ``…config…``, get the raw dict.
+        A class with an ``init_from_config`` of its own gets the raw dict, and so does a function of one argument
+        called ``…config…``.
         """
+        owner = name.split(".", maxsplit=1)[0]
         beside = getattr(inspect.getmodule(target), f"{getattr(target, '__name__', '')}Config", None)
-        for config in (getattr(target, "Config", None), beside):
+        for config in (getattr(target, "Config", None), getattr(target, "config_model", None), beside):
             if isinstance(config, type) and hasattr(config, "model_validate"):
-                return Entry(self.kind, name, target, config, owner=name.split(".", maxsplit=1)[0])
+                return Entry(self.kind, name, target, config, owner=owner)
+        initializer = getattr(target, "init_from_config", None)
+        if initializer is not None and not initializer.__module__.startswith("nam_like."):
+            return Entry(self.kind, name, initializer, owner=owner, takes_dict=True)
         takes_dict = False
-        if hasattr(target, "init_from_config"):
-            target, takes_dict = target.init_from_config, True
-        elif not isinstance(target, type):
+        if not isinstance(target, type):
             try:
                 parameters = list(inspect.signature(target).parameters)
             except (ValueError, TypeError):
                 parameters = []
             takes_dict = len(parameters) == 1 and "config" in parameters[0]
-        return Entry(self.kind, name, target, None, owner=name.split(".", maxsplit=1)[0], takes_dict=takes_dict)
+        return Entry(self.kind, name, target, owner=owner, takes_dict=takes_dict)
 
     def names(self) -> list[str]:
         """All registered names, sorted."""
@@ -350,7 +357,7 @@ class Registry:
 
 
 NETS = Registry("net")
-ACTIVATIONS = Registry("activation", namespaces=("torch.nn.modules.activation",))
+ACTIVATIONS = Registry("activation", namespaces=("torch.nn",))
 DATASETS = Registry("dataset", supplied=("nx",))
 HOOKS = Registry("hook")
 LOSSES = Registry("loss")

@@ -1,7 +1,7 @@
 """The base of all config models, and number types that take JSON at its word.
 
-A config model forbids unknown keys, drops notes (keys that begin with ``_``), and refuses what pydantic would quietly
-convert: ``true`` is not an integer, ``"3"`` is not a number, NaN is no value.
+A config model forbids unknown keys, drops notes (keys that begin with ``_``), and refuses what pydantic would
+quietly convert: ``true`` is not an integer, ``"3"`` is not a number, NaN is no value.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-def describe(value: Any) -> str:
+def describe(value: Any) -> str:  # noqa: PLR0911 - one line per JSON type
     """A JSON value as error messages show it: ``the string "3"``, ``true``, ``an object with keys a, b``."""
     if value is None:
         return "null"
@@ -103,7 +103,8 @@ class Config(BaseModel):
     arguments; see :meth:`nam_like.config.component.Component.build`.
 
     Attributes:
-        legacy_keys: spellings that a ``before`` validator of the model maps to its fields; "did you mean" offers them.
+        legacy_keys: spellings that a ``before`` validator of the model maps to its fields; "did you mean"
+            offers them.
         supplied_keys: arguments that the run passes itself; a config that holds one is told so.
     """
 
@@ -122,7 +123,7 @@ class Config(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _suggest_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Say for each unknown key which one was meant; a key that is missing only because of it is not reported."""
+        """Say for each unknown key which one was meant; a key missing only because of it is not reported."""
         try:
             return handler(value)
         except ValidationError as error:

@@ -1,8 +1,8 @@
 """Components: everything that can be chosen by name is ``{"name": …, "config": {…}}``.
 
-A field declared ``Annotated[Component, Of("net")]`` reads that object (in any of the spellings of the field's other
-tools), looks the name up in the registry of its kind and validates the config with the model that belongs to it, so
-that errors of nested components carry their full path.
+A field declared ``Annotated[Component, Of("net")]`` reads that object (in any of the spellings of the field's
+other tools), looks the name up in the registry of its kind and validates the config with the model that
+belongs to it, so that errors of nested components carry their full path.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Component:
     def build(self, *args: Any, **context: Any) -> Any:
         """Make the object.
 
-        Initializer functions get the raw dict; our own classes are built by their config model's ``build`` from flat
-        keyword arguments; other callables get the config as keyword arguments. `args` and `context` are what the run
-        supplies itself (``params`` of an optimizer).
+        Initializer functions get the raw dict; our own classes are built by their config model's ``build``
+        from flat keyword arguments; other callables get the config as keyword arguments. `args` and `context`
+        are what the run supplies itself (``params`` of an optimizer).
         """
         if self.entry.takes_dict:
             return self.entry.load()(dict(self.config), *args, **context)
@@ -127,8 +127,8 @@ class Of:
         """Read one component in any spelling.
 
         Raises:
-            ValidationError: two spellings at once, an unknown name or sibling, or a config its model refuses; every
-                error of the object is reported, each at its own path.
+            ValidationError: two spellings at once, an unknown name or sibling, or a config its model refuses;
+                every error of the object is reported, each at its own path.
         """
         if isinstance(value, Component):
             return value
@@ -246,7 +246,7 @@ class Several:
         for index, item in enumerate(value):
             try:
                 members.append(self.of.validate(item))
-            except ValidationError as error:
+            except ValidationError as error:  # noqa: PERF203
                 errors += relocated(error, (index,))
         if errors:
             raise ValidationError.from_exception_data(self.of.kind, errors)

@@ -25,10 +25,10 @@ _SPLITS = ("train", "validation")
 
 
 class DataConfig(Config):
-    """The data JSON: ``train`` and ``validation``, each one dataset or a list, and ``common`` keys of all of them.
+    """The data JSON: ``train`` and ``validation``, each one dataset or a list, and their ``common`` keys.
 
-    A dataset's keys stand flat, with ``type`` (there, in ``common`` or on top of the file) naming its kind; or it is
-    a component ``{"name", "config"}``. A key of the dataset wins over the same key in ``common``.
+    A dataset's keys stand flat, with ``type`` (there, in ``common`` or on top of the file) naming its kind;
+    or it is a component ``{"name", "config"}``. A key of the dataset wins over the same key in ``common``.
     """
 
     legacy_keys: ClassVar[tuple[str, ...]] = ("type", "common")
@@ -42,7 +42,7 @@ class DataConfig(Config):
         default_factory=list, description="hooks that see both splits before training, in order"
     )
     metadata: UserMetadata = Field(
-        default_factory=UserMetadata, description="written into the exported model"
+        default_factory=lambda: UserMetadata.model_validate({}), description="written into the exported model"
     )
 
     @model_validator(mode="wrap")
@@ -99,7 +99,8 @@ class _Reader:
         self.errors: list[InitErrorDetails] = []
         self.seen: set[tuple[Loc, str]] = set()
         self.common: dict[str, Any] = {}
-        self.default_name, self.default_at = DEFAULT_TYPE, ("type",)
+        self.default_name = DEFAULT_TYPE
+        self.default_at: Loc = ("type",)
         self._top()
 
     def _top(self) -> None:
@@ -108,7 +109,11 @@ class _Reader:
             self.common = {key: item for key, item in common.items() if not key.startswith("_")}
         elif common is not None:
             self._add(f"expected an object, but got {describe(common)}", ("common",), common)
-        for holder, at in ((self.value, ("type",)), (self.common, ("common", "type"))):
+        places: list[tuple[dict[str, Any], Loc]] = [
+            (self.value, ("type",)),
+            (self.common, ("common", "type")),
+        ]
+        for holder, at in places:
             name = holder.get("type")
             if isinstance(name, str):
                 self.default_name, self.default_at = name, at
@@ -155,7 +160,7 @@ class _Reader:
             return None
 
     def _entry(self, value: dict[str, Any], at: Loc) -> _Entry | None:
-        """Take one dataset apart: a component with a key that names it, or flat keys with or without ``type``."""
+        """Take one dataset apart: a component with a key that names it, or flat keys."""
         keys = {key: item for key, item in value.items() if key == "_target_" or not key.startswith("_")}
         named = list(_naming_keys(keys))
         if len(named) > 1:
@@ -187,7 +192,7 @@ class _Reader:
         return _Entry(name, (*at, named[0]), config, (*at, holders[0]))
 
     def _relocate(self, item: InitErrorDetails, entry: _Entry) -> None:
-        """Put an error of the merged config where its key stands: in the dataset or in ``common``."""
+        """Put an error of the merged config where its key stands: in the dataset or in `common`."""
         loc = item.get("loc", ())
         if loc[:1] == ("name",):
             place: Loc = entry.name_at
@@ -205,7 +210,7 @@ class _Reader:
 
 
 def _naming_keys(value: dict[str, Any]) -> Iterator[str]:
-    """The keys that name the kind of dataset; ``path`` and the like do so only beside the key of their config."""
+    """The keys that name the kind of dataset; ``path`` and the like only beside the key of their config."""
     for key, holders in SPELLINGS.items():
         if key in value and (
             key in ("type", "name", "_target_") or any(holder in value for holder in holders)

@@ -18,8 +18,8 @@ _imported: dict[str, Path] = {}
 def importable(folders: Sequence[Path]) -> Iterator[None]:
     """Put folders at the end of ``sys.path``, so that a file there shadows nothing, and write no bytecode.
 
-    Modules stay imported afterwards, as pickles and worker processes need them; a later run from another folder with
-    a module of the same name gets its own.
+    Modules stay imported afterwards, as pickles and worker processes need them; a later run from another
+    folder with a module of the same name gets its own.
     """
     added = [str(folder) for folder in folders]
     inside = [folder.resolve() for folder in folders]
@@ -39,6 +39,6 @@ def importable(folders: Sequence[Path]) -> Iterator[None]:
             if folder in sys.path:
                 del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and any(folder in Path(file).resolve().parents for folder in inside):
-                _imported[name] = Path(file).resolve()
+            source = getattr(sys.modules[name], "__file__", None)
+            if source and any(folder in Path(source).resolve().parents for folder in inside):
+                _imported[name] = Path(source).resolve()

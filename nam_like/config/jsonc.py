@@ -1,7 +1,8 @@
 """JSON as people write it: ``//`` and ``/* */`` comments, trailing commas, a byte order mark.
 
-One regex blanks comments in place, so that every offset stays true, and the standard library parses the rest. What
-JSON leaves open is an error here, at its line and column: duplicate keys, NaN and infinity, numbers too large.
+One regex blanks comments in place, so that every offset stays true, and the standard library parses the rest.
+What JSON leaves open is an error here, at its line and column: duplicate keys, NaN and infinity, numbers too
+large.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def line_column(text: str, position: int) -> tuple[int, int]:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without byte order mark; line ends become ``\\n``.
+    """Read a UTF-8 file, with or without byte order mark, whatever its line ends.
 
     Raises:
         UserError: there is no such file, or it cannot be read.

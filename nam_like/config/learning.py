@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from nam_like.config.base import Config, Int, PositiveFloat, PositiveInt, Str, describe
@@ -66,44 +66,54 @@ class TrainerConfig(Config):
         None, description="as `loggers` beside `trainer`; false switches the standard loggers off"
     )
 
-    @model_validator(mode="after")
-    def _names_exist(self) -> Self:
-        """Names of accelerators, strategies and the like exist in this Lightning."""
-        from pytorch_lightning.accelerators import AcceleratorRegistry
-        from pytorch_lightning.strategies import StrategyRegistry
-
-        choices: dict[str, Sequence[str]] = {
-            "accelerator": ["auto", "gpu", *AcceleratorRegistry.available_accelerators()],
-            "strategy": ["auto", *StrategyRegistry.available_strategies()],
-            "gradient_clip_algorithm": _GRADIENT_CLIPS,
-            "profiler": _PROFILERS,
-        }
-        for key, known in choices.items():
-            value = getattr(self, key, None)
-            if isinstance(value, str) and value not in known:
-                names = ", ".join(sorted(known))
-                raise refusal(
-                    f"expected one of {names}, but got '{value}'{did_you_mean(value, known)}", (key,), value
-                )
-        self._counts_make_sense()
-        return self
-
-    def _counts_make_sense(self) -> None:
-        devices = getattr(self, "devices", "auto")
-        if devices in (0, []) or (isinstance(devices, int) and devices < -1):
+    @field_validator("accelerator", "strategy", "gradient_clip_algorithm", "profiler", check_fields=False)
+    @classmethod
+    def _name_exists(cls, value: Any, info: ValidationInfo) -> Any:
+        known = _choices(str(info.field_name))
+        if isinstance(value, str) and value not in known:
+            names = ", ".join(sorted(known))
             raise refusal(
-                f"expected at least 1 device (or -1 for all, or 'auto'), but got {describe(devices)}",
-                ("devices",),
-                devices,
+                f"expected one of {names}, but got '{value}'{did_you_mean(value, known)}", (), value
             )
-        for key in ("limit_train_batches", "limit_val_batches", "overfit_batches", "val_check_interval"):
-            value = getattr(self, key, None)
-            if isinstance(value, float) and value > 1.0:
-                raise refusal(
-                    f"expected a fraction up to 1.0, or an integer number of batches, but got {value}",
-                    (key,),
-                    value,
-                )
+        return value
+
+    @field_validator("devices", check_fields=False)
+    @classmethod
+    def _some_devices(cls, value: Any) -> Any:
+        if value in (0, []) or (isinstance(value, int) and value < -1):
+            raise refusal(
+                f"expected at least 1 device (or -1 for all, or 'auto'), but got {describe(value)}", (), value
+            )
+        return value
+
+    @field_validator(
+        "limit_train_batches",
+        "limit_val_batches",
+        "limit_test_batches",
+        "limit_predict_batches",
+        "overfit_batches",
+        "val_check_interval",
+        check_fields=False,
+    )
+    @classmethod
+    def _fraction_or_count(cls, value: Any) -> Any:
+        if isinstance(value, float) and value > 1.0:
+            raise refusal(
+                f"expected a fraction up to 1.0, or an integer number of batches, but got {value}", (), value
+            )
+        return value
+
+
+def _choices(key: str) -> Sequence[str]:
+    """The names that an argument of this Lightning's Trainer may have."""
+    from pytorch_lightning.accelerators import AcceleratorRegistry
+    from pytorch_lightning.strategies import StrategyRegistry
+
+    if key == "accelerator":
+        return ["auto", "gpu", *AcceleratorRegistry.available_accelerators()]
+    if key == "strategy":
+        return ["auto", *StrategyRegistry.available_strategies()]
+    return _GRADIENT_CLIPS if key == "gradient_clip_algorithm" else _PROFILERS
 
 
 _TRAINER = Arguments(
@@ -150,7 +160,8 @@ class LearningConfig(Config):
         description="arguments of torch's DataLoader for validation",
     )
     trainer: Annotated[TrainerConfig, _TRAINER] = Field(
-        default_factory=lambda: _TRAINER.validate({}), description="arguments of Lightning's Trainer"
+        default_factory=lambda: cast("TrainerConfig", _TRAINER.validate({})),
+        description="arguments of Lightning's Trainer",
     )
     trainer_fit_kwargs: Annotated[Config, _FIT] = Field(
         default_factory=lambda: _FIT.validate({}),

@@ -15,9 +15,9 @@ __all__ = ["logged_names"]
 def logged_names(model: ModelConfig) -> list[str] | None:
     """What a run of this model logs.
 
-    ``val_loss`` is the value of `loss.val_loss`; ``ESR`` and ``MSE`` come from validation, as do the further metrics;
-    each term of the loss is logged as ``train_<label>`` and ``val_<label>``, their sum in training as ``train_loss``.
-    A task with a class method ``logged_names(model) -> list[str]`` says so itself.
+    ``val_loss`` is the value of `loss.val_loss`; ``ESR`` and ``MSE`` come from validation, as do the further
+    metrics; each term of the loss is logged as ``train_<label>`` and ``val_<label>``, their sum in training
+    as ``train_loss``. A task with a class method ``logged_names(model) -> list[str]`` says so itself.
 
     Returns:
         The names, or None where a task of the user's own does not say.

@@ -1,7 +1,8 @@
-"""``model.json`` → ``loss``: named, weighted terms, in the current spelling or with the flat keys of older configs.
+"""``model.json`` → ``loss``: named, weighted terms, as they are written now or with the flat keys of old.
 
-Canonical: ``{"terms": {"mse": {"name": "MSE", "weight": 1.0, "config": {}}}, "val_loss": "mse", "mask_first": 0}``.
-Also read: one component (``{"name": "ESR"}``), and flat keys (``mse_weight``, ``mrstft_weight``, …).
+Canonical: ``{"terms": {"mse": {"name": "MSE", "weight": 1.0, "config": {}}}, "val_loss": "mse",
+"mask_first": 0}``. Also read: one component (``{"name": "ESR"}``), and flat keys (``mse_weight``,
+``mrstft_weight``, …).
 """
 
 from __future__ import annotations

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from nam_like.config.base import Config, PositiveInt, Str
 from nam_like.config.component import Component, Of, component
-from nam_like.config.lines import refusal, relocated
+from nam_like.config.lines import refusal
 from nam_like.config.loss import LossConfig
 
 __all__ = ["ModelConfig", "SchedulerSiblings"]
@@ -37,11 +38,11 @@ class ModelConfig(Config):
     lr_scheduler: Annotated[
         Component | None, Of("lr_scheduler", siblings=SchedulerSiblings, optional=True)
     ] = Field(None, description="the learning-rate schedule; null keeps the rate")
-    loss: LossConfig = Field(
-        default_factory=lambda: LossConfig.model_validate({}), description="the training loss"
-    )
     metrics: list[Annotated[Component, Of("metric")]] = Field(
         default_factory=list, description="measured in validation beside ESR and MSE"
+    )
+    loss: LossConfig = Field(
+        default_factory=lambda: LossConfig.model_validate({}), description="the training loss"
     )
     task: Annotated[Component | None, Of("task", optional=True)] = Field(
         None, description="how the net is trained; null takes the task of the net"
@@ -57,32 +58,36 @@ class ModelConfig(Config):
                 ("init_from_nam",),
                 self.init_from_nam,
             )
-        try:
-            self.loss.check_val_loss(tuple(self.metric_names()))
-        except ValidationError as error:
-            raise ValidationError.from_exception_data("loss", relocated(error, ("loss",))) from None
-        self._settle_monitor()
         return self
 
-    def _settle_monitor(self) -> None:
+    @field_validator("loss")
+    @classmethod
+    def _val_loss_is_measured(cls, loss: LossConfig, info: ValidationInfo) -> LossConfig:
+        if "metrics" in info.data:
+            loss.check_val_loss(tuple(_metric_name(metric) for metric in info.data["metrics"]))
+        return loss
+
+    @field_validator("lr_scheduler")
+    @classmethod
+    def _settle_monitor(cls, scheduler: Component | None) -> Component | None:
         """Give ReduceLROnPlateau its monitor; refuse one that a scheduler of torch would never look at."""
-        scheduler = self.lr_scheduler
         if scheduler is None:
-            return
+            return None
         if scheduler.name.rpartition(".")[2] == PLATEAU:
             if scheduler.siblings.monitor is None:
                 settled = scheduler.siblings.model_dump(exclude_unset=True) | {"monitor": "val_loss"}
-                object.__setattr__(scheduler, "siblings", SchedulerSiblings.model_validate(settled))
-        elif scheduler.siblings.monitor is not None and "torch.optim" in scheduler.entry.target_path:
+                return replace(scheduler, siblings=SchedulerSiblings.model_validate(settled))
+        elif scheduler.siblings.monitor is not None and scheduler.entry.target_path.startswith("torch.optim"):
             raise refusal(
                 f"expected no `monitor`, for {scheduler.name} watches no metric, "
                 f"but got '{scheduler.siblings.monitor}'",
-                ("lr_scheduler", "monitor"),
+                ("monitor",),
             )
+        return scheduler
 
     def metric_names(self) -> list[str]:
         """Names under which the metrics of :attr:`metrics` are logged."""
-        return [metric.name.replace(":", ".").rpartition(".")[2] for metric in self.metrics]
+        return [_metric_name(metric) for metric in self.metrics]
 
     def resolved_task(self) -> Component:
         """The task that trains the net: the one given, or the net's own, or regression."""
@@ -106,3 +111,8 @@ class ModelConfig(Config):
             if getattr(self, key) is not None:
                 dump[key] = getattr(self, key)
         return dump
+
+
+def _metric_name(metric: Component) -> str:
+    """The short name under which a metric is logged."""
+    return metric.name.replace(":", ".").rpartition(".")[2]

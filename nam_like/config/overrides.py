@@ -62,7 +62,7 @@ def _before(path: Loc, depth: int) -> str:
 
 
 def _value(text: str) -> Any:
-    """A JSON value; what is none is a bare string, unless it begins like a list, an object or a quoted string."""
+    """A JSON value; anything else is a bare string, unless it begins like a list, an object or a string."""
     try:
         return jsonc.loads(text)
     except jsonc.JsonError as error:

@@ -111,9 +111,11 @@ def _without_tags(loc: Loc, value: Any) -> tuple[Loc, Loc | None]:
     """Drop the names of union members from a path; also returns the path of the outermost union in it."""
     kept: list[str | int] = []
     union_at: Loc | None = None
-    here = value
+    here: Any = value
     for part in loc:
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)):
+        if (isinstance(here, dict) and part in here) or (
+            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        ):
             here = here[part]
         elif isinstance(part, str) and _TAG.search(part):
             union_at = tuple(kept) if union_at is None else union_at
@@ -122,7 +124,7 @@ def _without_tags(loc: Loc, value: Any) -> tuple[Loc, Loc | None]:
     return tuple(kept), union_at
 
 
-def _message(item: ErrorDetails) -> str:
+def _message(item: ErrorDetails) -> str:  # noqa: PLR0911 - one line per kind of error
     """One error in our words."""
     kind, context, got = item["type"], item.get("ctx", {}), item["input"]
     if kind == "missing":

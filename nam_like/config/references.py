@@ -1,4 +1,4 @@
-"""References: ``"${model.net.config.sample_rate}"`` as a whole value stands for another value of the three files."""
+"""References: ``"${model.net.config.sample_rate}"`` as a whole value stands for another value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def resolve(values: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Loc, str
         values: parsed files by root name.
 
     Returns:
-        The files without references (what cannot be resolved stays), and the errors as (path with root, message).
+        The files without references (what cannot be resolved stays), and the errors as (path with root,
+        message).
     """
     problems: list[tuple[Loc, str]] = []
 

@@ -113,7 +113,7 @@ def _apply_overrides(documents: dict[str, Document], overrides: Sequence[str]) -
     for override in overrides:
         try:
             root, *inner = overriding.apply(values, override)
-        except PathError as error:
+        except PathError as error:  # noqa: PERF203
             if not _names_unreadable(override, documents):
                 problems.append(Problem(f"--set {override}", 0, 0, "", str(error)))
         else:

@@ -1,9 +1,9 @@
 """Config models derived from the signature of a callable, for classes that are not ours.
 
-``torch.optim.AdamW``, ``ReduceLROnPlateau``, ``DataLoader`` or ``Trainer`` come without a config model. The derived
-model has one field per keyword argument, so that ``patince`` is caught before training, and checks what the
-annotation says as far as JSON can express it. Values pass through unchanged: ``1`` and ``1.0`` mean different
-things to ``val_check_interval``.
+``torch.optim.AdamW``, ``ReduceLROnPlateau``, ``DataLoader`` or ``Trainer`` come without a config model. The
+derived model has one field per keyword argument, so that ``patince`` is caught before training, and checks
+what the annotation says as far as JSON can express it. Values pass through unchanged: ``1`` and ``1.0`` mean
+different things to ``val_check_interval``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,13 @@ def config_from_callable(
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             open_ended = True
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY) or name in supplied or name == "self" or name.startswith("_") or name in base.model_fields:
+        elif (
+            parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY)
+            or name in supplied
+            or name == "self"
+            or name.startswith("_")
+            or name in base.model_fields
+        ):
             continue
         else:
             annotation = hints.get(name, _from_default(parameter.default))
@@ -202,7 +208,7 @@ def _json_type(annotation: Any, smallest: tuple[str, float] | None) -> Any:
     if allowed is not None:
         checks.append(BeforeValidator(functools.partial(_check, literals=literals, allowed=allowed)))
         checks.append(WithJsonSchema(_json_schema(literals, allowed, smallest)))
-    return Annotated[(Any, *checks)] if checks else Any  # type: ignore[return-value]
+    return Annotated[(Any, *checks)] if checks else Any
 
 
 def _json_schema(
@@ -218,7 +224,9 @@ def _json_schema(
     return {"anyOf": [{"enum": list(literals)}, of_type]} if types else {"enum": list(literals)}
 
 
-def _allowed(annotation: Any) -> tuple[tuple[Any, ...], frozenset[type] | None]:
+def _allowed(  # noqa: PLR0911 - one line per kind of annotation
+    annotation: Any,
+) -> tuple[tuple[Any, ...], frozenset[type] | None]:
     """Split an annotation into literal values and JSON types; (…, None) when anything may come."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
