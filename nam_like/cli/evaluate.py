@@ -84,4 +84,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _shown(esr: float) -> str:
-    return f"{esr:.6f}" + (f"  ({10 * math.log10(esr):.1f} dB)" if esr > 0 else "")
+    return f"{esr:.5g}" + (f"  ({10 * math.log10(esr):.1f} dB)" if esr > 0 else "")
