@@ -175,13 +175,13 @@ def parse_activation(value: object, where: str) -> Activation:
 
 def _with_parameters(name: str, fields: Fields) -> Activation:
     if name == "LeakyReLU":
-        return Activation(name, slopes=(fields.number("negative_slope", 0.01),))
+        return Activation(name, slopes=(_single(fields, "negative_slope", 0.01),))
     if name == "PReLU":
         return Activation(name, slopes=_prelu_slopes(fields))
     if name == "LeakyHardtanh":
-        low, high = fields.number("min_val", -1.0), fields.number("max_val", 1.0)
+        low, high = _single(fields, "min_val", -1.0), _single(fields, "max_val", 1.0)
         return Activation(
-            name, limits=(low, high, fields.number("min_slope", 0.01), fields.number("max_slope", 0.01))
+            name, limits=(low, high, _single(fields, "min_slope", 0.01), _single(fields, "max_slope", 0.01))
         )
     if name == "Softsign" and fields.number("alpha", 1.0) != 1.0:
         raise NamFileError(f"expected `{fields.path('alpha')}` to be 1, but got {fields.raw('alpha')}")
@@ -190,10 +190,20 @@ def _with_parameters(name: str, fields: Fields) -> Activation:
 
 def _prelu_slopes(fields: Fields) -> tuple[float, ...]:
     if "negative_slope" in fields or "negative_slopes" not in fields:
-        return (fields.number("negative_slope", 0.01),)
-    slopes = fields.numbers("negative_slopes")
+        return (_single(fields, "negative_slope", 0.01),)
+    where = fields.path("negative_slopes")
+    slopes = tuple(_rounded(slope, where) for slope in fields.numbers("negative_slopes"))
     if not slopes:
-        raise NamFileError(
-            f"expected `{fields.path('negative_slopes')}` to hold a number, but got an empty list"
-        )
+        raise NamFileError(f"expected `{where}` to hold a number, but got an empty list")
     return slopes
+
+
+def _single(fields: Fields, key: str, default: float) -> float:
+    return _rounded(fields.number(key, default), fields.path(key))
+
+
+def _rounded(value: float, where: str) -> float:
+    """The engine keeps parameters as 32-bit floats."""
+    if abs(value) > float(np.finfo(np.float32).max):
+        raise NamFileError(f"expected `{where}` to be a 32-bit float, but got {value:g}")
+    return float(np.float32(value))

@@ -58,9 +58,11 @@ class Player:
             )
         out = np.empty(len(samples), dtype=np.float32)
         step = self._network.chunk
-        for start in range(0, len(samples), step):
-            chunk = samples[start : start + step].astype(np.float32).astype(np.float64)
-            out[start : start + step] = self._network.process(chunk[None, :], self._state, self._fast)[0]
+        # A model may overflow; then the output is infinite, as the engine's is, and nobody is warned twice.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(samples), step):
+                chunk = samples[start : start + step].astype(np.float32).astype(np.float64)
+                out[start : start + step] = self._network.process(chunk[None, :], self._state, self._fast)[0]
         return out
 
 
