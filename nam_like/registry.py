@@ -324,8 +324,8 @@ class Registry:
     def _imported(self, name: str, target: Factory) -> Entry:
         """The entry of an import path, whose config model is ``X.Config`` or the ``XConfig`` beside it.
 
-        A class with an ``init_from_config`` of its own gets the raw dict, and so does a function of one argument
-        called ``…config…``.
+        A class with an ``init_from_config`` of its own gets the raw dict, and so does a function of one
+        argument called ``…config…``.
         """
         owner = name.split(".", maxsplit=1)[0]
         beside = getattr(inspect.getmodule(target), f"{getattr(target, '__name__', '')}Config", None)

@@ -26,7 +26,7 @@ def check_net(run: RunConfig) -> Any:
         The net, ready to train.
 
     Raises:
-        ConfigError: the net cannot be built, or an exporter cannot serve it; placed in the model or learning JSON.
+        ConfigError: the net cannot be built, or an exporter cannot serve it; placed in its JSON.
     """
     with importable(run.folders):
         try:
@@ -43,7 +43,7 @@ def check_net(run: RunConfig) -> Any:
 
 
 def exporters_for(learning: LearningConfig, net: Any) -> list[Component]:
-    """The exporters of a run: those the learning JSON names, or the default ones that the class of net serves."""
+    """The exporters of a run: those the learning JSON names, or the default ones that the net serves."""
     if learning.export is not None:
         return list(learning.export)
     served = getattr(net, "exports", frozenset({"torchscript"}))

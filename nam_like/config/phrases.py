@@ -113,15 +113,23 @@ def _without_tags(loc: Loc, value: Any) -> tuple[Loc, Loc | None]:
     union_at: Loc | None = None
     here: Any = value
     for part in loc:
-        if (isinstance(here, dict) and part in here) or (
-            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
-        ):
-            here = here[part]
+        member = _member(here, part)
+        if member is not None:
+            here = member[0]
         elif isinstance(part, str) and _TAG.search(part):
             union_at = tuple(kept) if union_at is None else union_at
             continue
         kept.append(part)
     return tuple(kept), union_at
+
+
+def _member(value: Any, part: str | int) -> tuple[Any] | None:
+    """The member of a value in a tuple, or None where there is none."""
+    if isinstance(value, dict):
+        return (value[part],) if part in value else None
+    if isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+        return (value[part],)
+    return None
 
 
 def _message(item: ErrorDetails) -> str:  # noqa: PLR0911 - one line per kind of error

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from nam_like.config.component import SPELLINGS
 from nam_like.config.data import DataConfig
 from nam_like.config.learning import LearningConfig
+from nam_like.config.loss import FlatLoss
 from nam_like.config.model import ModelConfig
 from nam_like.config.signature import config_from_callable
 from nam_like.errors import UserError
@@ -173,7 +174,7 @@ def _names(registry: Registry) -> Schema:
 
 
 def _branch(name: str, config: Schema, flat: bool, siblings: Schema) -> Schema:
-    """``if name is … then config is …``; `name` is required there, else its absence would match."""
+    """``if name is … then config is …``; without `required` a missing name would match."""
     nested: Schema = {"properties": {"config": config}}
     if flat:
         nested = {
@@ -190,7 +191,7 @@ def _flattened(config: Schema, siblings: Schema) -> Schema:
 
 
 def _data(schema: Schema, builder: _Builder) -> None:
-    """Datasets stand flat: any key of any registered kind, none required, for the rest may be in ``common``."""
+    """Datasets stand flat: the keys of all registered kinds; none is required, ``common`` may hold it."""
     registry = registry_of("dataset")
     fields: dict[str, Schema] = {}
     for entry in registry.entries():

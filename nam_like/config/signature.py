@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import (
     BaseModel,
@@ -182,7 +182,7 @@ class Arguments:
 
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     """The evaluated annotations, or none where they cannot be evaluated."""
-    function = target.__init__ if isinstance(target, type) else target
+    function = cast("Any", target).__init__ if isinstance(target, type) else target
     try:
         return typing.get_type_hints(inspect.unwrap(function))
     except Exception:
