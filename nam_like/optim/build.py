@@ -1,0 +1,88 @@
+"""Make the optimizer and the learning-rate schedule of a run from their components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from nam_like.config.component import Component
+from nam_like.errors import UserError
+
+__all__ = ["OptimizerError", "Schedule", "build_optimizer", "build_scheduler"]
+
+
+class OptimizerError(UserError):
+    """An optimizer or a schedule that does not accept its config."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule and when it steps.
+
+    Attributes:
+        scheduler: the component of the scheduler.
+        interval: ``"epoch"`` or ``"step"``.
+        frequency: it steps every so many intervals.
+        monitor: the metric that a plateau scheduler watches.
+    """
+
+    scheduler: Component
+    interval: str = "epoch"
+    frequency: int = 1
+    monitor: str = "val_loss"
+
+
+def build_optimizer(optimizer: Component, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Make an optimizer of all parameters that are trained.
+
+    Raises:
+        OptimizerError: nothing is trained, or the optimizer refuses its config.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
+        raise OptimizerError("expected the net to have trainable parameters, but got none")
+    try:
+        built: Optimizer = optimizer.build(params=trained)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptimizerError(
+            f"model.optimizer: expected a config that {optimizer.name} accepts, but it says: {error}"
+        ) from error
+    return built
+
+
+def build_scheduler(schedule: Schedule, optimizer: Optimizer, total_steps: int | None = None) -> dict[str, Any]:
+    """Make a scheduler and say how Lightning drives it.
+
+    Args:
+        schedule: the scheduler's component and when it steps.
+        optimizer: whose learning rate it sets.
+        total_steps: optimizer steps of the whole run; a OneCycleLR that steps with the batches and says nothing
+            about its length gets it.
+
+    Returns:
+        Lightning's ``lr_scheduler_config``.
+
+    Raises:
+        OptimizerError: the scheduler refuses its config.
+    """
+    component = schedule.scheduler
+    context: dict[str, Any] = {}
+    given = getattr(component.config, "model_fields_set", set())
+    if component.name == "OneCycleLR" and schedule.interval == "step" and total_steps is not None:
+        if not given & {"total_steps", "epochs"}:
+            context["total_steps"] = total_steps
+    try:
+        scheduler = component.build(optimizer=optimizer, **context)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptimizerError(
+            f"model.lr_scheduler: expected a config that {component.name} accepts, but it says: {error}"
+        ) from error
+    config = {"scheduler": scheduler, "interval": schedule.interval, "frequency": schedule.frequency}
+    if isinstance(scheduler, ReduceLROnPlateau):
+        config |= {"monitor": schedule.monitor, "reduce_on_plateau": True}
+    return config

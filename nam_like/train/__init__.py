@@ -1,0 +1,1 @@
+"""Training: how a net is fitted, watched, stopped, resumed and handed on."""

@@ -1,0 +1,300 @@
+"""The base of all tasks: a net, its losses and metrics, its optimizer, what is logged, and exact resumption.
+
+A task (one way of training) subclasses :class:`LightningModule` and says how a batch becomes a prediction and a
+target. Everything else, from the logged values to the state that a resumed run needs, is here.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import Metric
+
+from nam_like.config.component import Component
+from nam_like.errors import UserError
+from nam_like.losses.sum import WeightedSum
+from nam_like.losses.time import ESR as ESRLoss
+from nam_like.losses.time import MSE as MSELoss
+from nam_like.metrics.esr import ESR, MSE
+from nam_like.optim.build import Schedule, build_optimizer, build_scheduler
+from nam_like.registry import NETS
+from nam_like.train.checkpoints import RECORD
+from nam_like.train.errors import DivergedError
+from nam_like.train.random_state import get_random_state, set_random_state
+
+__all__ = ["Batch", "LightningModule"]
+
+#: ``(x, *conditions, y)``, each with a leading batch axis.
+Batch = tuple[Tensor, ...]
+
+
+class LightningModule(pl.LightningModule):
+    """A net and how it is trained.
+
+    Logged per epoch: ``train_loss`` and ``train_<term>`` (means over the batches), ``lr``; per validation:
+    ``val_loss`` (what checkpoints are ranked by), ``val_<term>``, and each metric under its own name.
+
+    Args:
+        net: the net.
+        objective: the weighted loss terms.
+        optimizer: component of the optimizer; None for a module that is only evaluated.
+        lr_scheduler: the schedule of its learning rate.
+        val_loss: what ``val_loss`` is: ``"mse"`` or ``"esr"`` (the metrics), ``"total"`` (the weighted sum), or the
+            name of a term.
+        metrics: further metrics by the name they are logged under; ``ESR`` and ``MSE`` are always there.
+    """
+
+    # With several processes there may be fewer validation files than processes.
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        net: nn.Module,
+        objective: WeightedSum,
+        *,
+        optimizer: Component | None = None,
+        lr_scheduler: Schedule | None = None,
+        val_loss: str = "mse",
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.objective = objective
+        self.optimizer_component = optimizer
+        self.schedule = lr_scheduler
+        self.val_loss = val_loss
+        self.val_metrics = nn.ModuleDict({"ESR": ESR(), "MSE": MSE(), **(metrics or {})})
+        self._check_val_loss()
+        #: Written into every checkpoint: resolved configs, versions, seed, sample rate.
+        self.record: dict[str, Any] = {}
+        self._resumed: dict[str, Any] | None = None
+        self._lr: float | None = None
+        self._train_sums: Tensor | None = None
+        self._train_batches = 0
+        self._val_sums: Tensor | None = None
+        self._validated: dict[str, float] = {}
+
+    @staticmethod
+    def register_net_initializer(
+        name: str, constructor: Callable[[dict[str, Any]], nn.Module] | None = None, overwrite: bool = False
+    ) -> Any:
+        """Register a net under a name for ``net.name``; without `constructor` it returns a decorator.
+
+        Args:
+            name: the name.
+            constructor: called with the raw ``net.config`` object, returns the net.
+            overwrite: replace an entry of that name.
+
+        Raises:
+            DuplicateNameError: the name is taken and `overwrite` is false.
+        """
+        return NETS.register(name, constructor, takes_dict=True, overwrite=overwrite)
+
+    # -- what a task defines ------------------------------------------------------------------------------------
+
+    def predict_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Prediction and target of a training batch, both ``(B, L)``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define `predict_batch`")
+
+    def predict_whole(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Prediction and target of a validation batch, whose items may be whole files."""
+        return self.predict_batch(batch)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Evaluate the loss of one batch; the sums behind the logged means stay on the device."""
+        total, values = self.objective(*self.predict_batch(batch))
+        if self._lr is None and self.trainer.optimizers:
+            self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        latest = torch.stack([total.detach(), *(value.detach() for value in values.values())])
+        self._train_sums = latest if self._train_sums is None else self._train_sums + latest
+        self._train_batches += 1
+        return cast(Tensor, total)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the validation sums and metrics."""
+        batch = self._without_repeats(batch, batch_idx)
+        if len(batch[0]) == 0:
+            return
+        prediction, target = self.predict_whole(batch)
+        total, values = self.objective(prediction, target, every_term=True)
+        prediction, target = self.objective.mask(prediction, target)
+        for metric in self.val_metrics.values():
+            metric.update(prediction.float(), target.float())
+        samples = float(target.numel())
+        row = torch.stack([total, *values.values(), torch.ones_like(total)]).double() * samples
+        self._val_sums = row if self._val_sums is None else self._val_sums + row
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._val_sums = None
+        for metric in self.val_metrics.values():
+            metric.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation values, reduced over all processes."""
+        names = ("total", *self.objective.names)
+        sums = self._val_sums
+        if sums is None:  # this process had no file
+            sums = torch.zeros(len(names) + 1, dtype=torch.float64, device=self.device)
+        sums = self._summed(sums)
+        terms = dict(zip(names, (sums[:-1] / sums[-1]).tolist(), strict=True))
+        values = {f"val_{name}": terms[name] for name in self.objective.names}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"The ``compute`` method of metric", category=UserWarning)
+            values |= {name: float(metric.compute()) for name, metric in self.val_metrics.items()}
+        values["val_loss"] = self._ranked(terms, values)
+        # Logged in float64 the exact value survives in file names; Lightning's own default is float32.
+        self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()})
+        self._validated = values
+
+    def on_train_epoch_end(self) -> None:
+        """Log the training means, and finish what a run interrupted at the end of an epoch had left."""
+        self._log_train_means()
+        if self._resumed is not None:
+            self._step_missed_plateau()
+            self._resumed = None
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Make the optimizer of the net's parameters, and its schedule."""
+        if self.optimizer_component is None:
+            return None
+        optimizer = build_optimizer(self.optimizer_component, self.net.parameters())
+        if self.schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1000
+        return cast(
+            OptimizerLRScheduler,
+            {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.schedule, optimizer, steps)},
+        )
+
+    # -- resumption ---------------------------------------------------------------------------------------------
+
+    @property
+    def validated(self) -> dict[str, float]:
+        """The values of the last validation, by the names they are logged under."""
+        return dict(self._validated)
+
+    @property
+    def train_mean(self) -> float | None:
+        """Mean training loss of this epoch so far (waits for the device); None before the first batch."""
+        return None if self._train_sums is None else float(self._train_sums[0]) / self._train_batches
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what an exact continuation needs, and what the file says about itself."""
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        random_states: list[Any] = [get_random_state()]
+        if self.trainer.world_size > 1:
+            random_states = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(random_states, get_random_state())
+        accumulated = {name: p.grad for name, p in self.net.named_parameters() if p.grad is not None}
+        every = self.trainer.accumulate_grad_batches
+        checkpoint[RECORD] = {
+            **self.record,
+            "metrics": self.validated,
+            "position": {"epoch": self.trainer.current_epoch, "batch": progress.processed},
+            "random_states": random_states,
+            "train_sums": self._train_sums,
+            "train_batches": self._train_batches,
+            "lr": self._lr,
+            # Between two optimizer steps the gradients belong to the state.
+            "gradients": accumulated if progress.processed % every else {},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep our part of the checkpoint until training starts."""
+        record = checkpoint.get(RECORD)
+        if isinstance(record, dict) and "position" in record:
+            self._resumed = record
+
+    def on_train_start(self) -> None:
+        """Restore what Lightning does not: generators, gradients, and the last validation's values."""
+        record = self._resumed
+        if record is None:
+            return
+        states = record["random_states"]
+        set_random_state(states[self.global_rank % len(states)])
+        for name, parameter in self.net.named_parameters():
+            if name in record["gradients"]:
+                parameter.grad = record["gradients"][name].to(parameter)
+        if record["train_sums"] is not None:  # it was saved within an epoch
+            self._train_sums = record["train_sums"].to(self.device)
+            self._train_batches = record["train_batches"]
+            self._lr = record["lr"]
+        self._validated = dict(record["metrics"])
+        known = {name: torch.tensor(value) for name, value in self._validated.items()}
+        self.trainer.callback_metrics.update(known)
+
+    # -- details ------------------------------------------------------------------------------------------------
+
+    def _check_val_loss(self) -> None:
+        known = ("mse", "esr", "total", *self.objective.names)
+        if self.val_loss not in known:
+            raise UserError(f"expected loss.val_loss to be one of {', '.join(known)}, but got '{self.val_loss}'")
+
+    def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
+        """The value called ``val_loss``; the metrics stand for plain MSE and ESR terms, whose mean they refine."""
+        loss = self.objective.losses.get(self.val_loss)
+        if self.val_loss in ("mse", "esr") and (
+            loss is None or (isinstance(loss, MSELoss | ESRLoss) and loss.pre_emphasis is None)
+        ):
+            return values[self.val_loss.upper()]
+        return terms[self.val_loss]
+
+    def _log_train_means(self) -> None:
+        if self._train_sums is None:
+            return
+        batches = torch.tensor([self._train_batches], dtype=torch.float64, device=self._train_sums.device)
+        sums = self._summed(torch.cat((self._train_sums.double(), batches)))
+        means = (sums[:-1] / sums[-1]).tolist()
+        names = ("train_loss", *(f"train_{name}" for name in self.objective.active))
+        lr = self._lr
+        self._train_sums, self._train_batches, self._lr = None, 0, None
+        if not math.isfinite(means[0]) and not all(torch.isfinite(p).all() for p in self.net.parameters()):
+            raise DivergedError(
+                f"expected finite weights, but the run diverged in epoch {self.current_epoch} (training loss "
+                f"{means[0]}); a lower learning rate or trainer.gradient_clip_val may help"
+            )
+        logged = dict(zip(names, means, strict=True))
+        if lr is not None:
+            logged["lr"] = lr
+        self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in logged.items()})
+
+    def _step_missed_plateau(self) -> None:
+        """Step plateau schedules at the end of an epoch that was begun in the run that is resumed.
+
+        Lightning leaves this step out, because it does not keep metrics in checkpoints; we do.
+        """
+        if not self.trainer.fit_loop.restarting:
+            return
+        for config in self.trainer.lr_scheduler_configs:
+            due = (self.current_epoch + 1) % config.frequency == 0
+            if isinstance(config.scheduler, ReduceLROnPlateau) and config.interval == "epoch" and due:
+                value = self.trainer.callback_metrics.get(config.monitor or "")
+                if value is not None:
+                    config.scheduler.step(value)
+
+    def _without_repeats(self, batch: Batch, batch_idx: int) -> Batch:
+        """Leave out the items that the sampler repeats to give every process equally many."""
+        sampler = getattr(self.trainer.val_dataloaders, "batches", None)
+        if self.trainer.world_size == 1 or sampler is None:
+            return batch
+        first = batch_idx * sampler.batch_size
+        order = ((first + row) * self.trainer.world_size + self.global_rank for row in range(len(batch[0])))
+        fresh = sum(position < sampler.items for position in order)
+        return tuple(tensor[:fresh] for tensor in batch)
+
+    def _summed(self, values: Tensor) -> Tensor:
+        """Sum over all processes."""
+        if self.trainer.world_size == 1:
+            return values
+        return cast(Tensor, self.trainer.strategy.reduce(values, reduce_op="sum"))

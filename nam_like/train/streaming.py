@@ -1,0 +1,47 @@
+"""Play whole files through a net in bounded memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["has_finite_memory", "play"]
+
+
+def has_finite_memory(net: nn.Module) -> bool:
+    """Whether an output depends on the samples of the receptive field only, so that a file can be cut.
+
+    A recurrent net states a receptive field of 1 or of its convolutions, but remembers everything; a net whose
+    receptive field is 1 without recurrent layers is memoryless, and needs no cutting.
+    """
+    recurrent = getattr(net, "recurrent", None)
+    if isinstance(recurrent, bool):
+        return not recurrent
+    if any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in net.modules()):
+        return False
+    return int(getattr(net, "receptive_field", 1)) > 1
+
+
+def play(net: nn.Module, x: Tensor, *conditions: Tensor, outputs: int = 65_536) -> Tensor:
+    """``net(x, *conditions, pad_start=False)``, at most `outputs` output samples at a time where the net allows it.
+
+    Args:
+        net: the net.
+        x: ``(B, L)``.
+        conditions: ``(B, K)``, or ``(B, K, L)`` aligned with `x`.
+        outputs: samples per piece.
+
+    Returns:
+        ``(B, L − receptive_field + 1)``, up to rounding the same as in one piece.
+    """
+    past = int(net.receptive_field) - 1
+    total = x.shape[-1] - past
+    if total <= outputs or not has_finite_memory(net):
+        whole: Tensor = net(x, *conditions, pad_start=False)
+        return whole
+    pieces = []
+    for start in range(0, total, outputs):
+        part = slice(start, min(start + outputs, total) + past)
+        cut = (c[..., part] if c.ndim == 3 else c for c in conditions)
+        pieces.append(net(x[:, part], *cut, pad_start=False))
+    return torch.cat(pieces, dim=-1)
