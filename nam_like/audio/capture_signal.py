@@ -30,7 +30,10 @@ SEED = 20260101
 PEAK = db_to_gain(-1.1)
 SILENCE_SECONDS = 0.6
 BLIP_SECONDS = (0.6, 1.6)
-"""Where in the section of blips they stand."""
+"""Where in the section of blips they begin."""
+BLIP_SHAPE = np.array([1.0, 8.0, 28.0, 56.0, 70.0, 56.0, 28.0, 8.0, 1.0]) / 70.0
+"""A lone sample would have as much energy at half the sample rate as anywhere, and the filters of converters
+would ring before it for many samples; this has none there, and still begins at once."""
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 6, 7, 10))
 CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 4, 7, 10), (0, 5, 10, 14), (0, 6))
 
@@ -60,7 +63,7 @@ class CaptureSignal:
         samples: `(L,)`, multiples of 2^−23, so that 24-bit files and `float32` hold them exactly.
         sample_rate: Hz.
         sections: every sample belongs to exactly one, in order.
-        blips: where the blips stand, in samples.
+        blips: first sample of each blip.
         noise_window: a part before the blips in which only the noise of the gear is heard, in samples.
     """
 
@@ -161,7 +164,7 @@ def _plan(length: Length) -> list[tuple[str, float, tuple[Maker, int], str]]:
     validation = "the same passage twice: notes, chords, a sweep and tones that training never hears"
     return [
         ("silence at the start", SILENCE_SECONDS, silence, "digital zero"),
-        ("blips", 2.4, (_blips, 0), "two single samples at 89 % of full scale, for the delay"),
+        ("blips", 2.4, (_blips, 0), "two clicks of nine samples at 88 % of full scale, for the delay"),
         ("silence before training", SILENCE_SECONDS, silence, "digital zero"),
         (
             "sweeps",
@@ -190,7 +193,8 @@ def _blips(count: int, sample_rate: int, rng: np.random.Generator) -> Float64Arr
     """Return the two blips."""
     out = np.zeros(count)
     for seconds in BLIP_SECONDS:
-        out[round(seconds * sample_rate)] = PEAK
+        start = round(seconds * sample_rate)
+        out[start : start + BLIP_SHAPE.size] = PEAK * BLIP_SHAPE
     return out
 
 

@@ -1,4 +1,5 @@
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,16 @@ def test_bad_arguments():
         capture_signal(length="long")
     with pytest.raises(KeyError):
         made().section("nothing")
+
+
+@pytest.mark.parametrize("length", ["full", "short"])
+def test_the_documentation_lists_every_section(length):
+    text = (Path(__file__).parents[2] / "docs" / "capture-signal.md").read_text(encoding="utf-8")
+    signal = made(48000, length)
+    assert f"`{length}`: {signal.samples.size} samples" in text
+    for section in signal.sections:
+        assert f"| {section.name} | {section.start} | {section.stop} |" in text
+    for region in split_for(signal).values():
+        assert f'"start_samples": {region["start_samples"]}, "stop_samples": {region["stop_samples"]}' in text
+    assert f"begin at samples {signal.blips[0]} and {signal.blips[1]}" in text
+    assert f"from {signal.noise_window[0]} to {signal.noise_window[1]}" in text

@@ -35,7 +35,7 @@ __all__ = ["DEVICES", "Amp", "Pedal", "PedalAmp", "simulate"]
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 Stage: TypeAlias = Callable[[Float64Array], Float64Array]
 
-OVERSAMPLING = 4
+OVERSAMPLING = 8
 INPUT_VOLTS = 1.0
 """The voltage of a full-scale sample: a hot guitar peaks at about 1 V."""
 OPAMP_SWING = 4.2

@@ -4,7 +4,7 @@ import scipy.signal
 
 from nam_like.audio.capture_signal import capture_signal
 from nam_like.audio.circuits import oversample
-from nam_like.audio.circuits.device import DEVICES, Amp, simulate
+from nam_like.audio.circuits.device import DEVICES, OVERSAMPLING, Amp, simulate
 from nam_like.audio.circuits.oversample import process_oversampled
 from nam_like.audio.circuits.tube_stage import TubeStage
 from nam_like.errors import UserError
@@ -75,7 +75,7 @@ def test_quiet_amp_is_linear_with_the_expected_response():
     carrier = np.exp(-2j * np.pi * 700 * np.arange(24000) / RATE)[9600:19200]
     measured = np.mean(got[9600:19200] * carrier) / np.mean(samples[9600:19200] * carrier)
     response = 1.0
-    for stage in Amp(**knobs).stages(4 * RATE):
+    for stage in Amp(**knobs).stages(OVERSAMPLING * RATE):
         if isinstance(stage, TubeStage):
             slope = np.interp(
                 1e-3, stage.curves.grid[1:], np.gradient(stage.curves.plate[1:], stage.curves.grid[1:])
@@ -85,7 +85,7 @@ def test_quiet_amp_is_linear_with_the_expected_response():
             whole = values.grid_leak + values.grid_stopper + 1 / (s * values.coupling_capacitance)
             response *= slope * values.grid_leak / whole
         elif hasattr(stage, "sections"):
-            response *= scipy.signal.freqz_sos(stage.sections, [700], fs=4 * RATE)[1][0]
+            response *= scipy.signal.freqz_sos(stage.sections, [700], fs=OVERSAMPLING * RATE)[1][0]
         else:
             response *= stage(np.ones(1))[0]
     assert measured == pytest.approx(response, rel=0.02)
