@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from nam_like.config.component import Component
 from nam_like.errors import UserError
 
-__all__ = ["OptimizerError", "Schedule", "build_optimizer", "build_scheduler"]
+__all__ = ["OptimizerError", "Schedule", "build_optimizer", "build_scheduler", "needs_total_steps"]
 
 
 class OptimizerError(UserError):
@@ -55,14 +55,20 @@ def build_optimizer(optimizer: Component, parameters: Iterable[nn.Parameter]) ->
     return built
 
 
+def needs_total_steps(schedule: Schedule) -> bool:
+    """Whether the schedule is a OneCycleLR over all batches that does not say how many there are."""
+    given = getattr(schedule.scheduler.config, "model_fields_set", set())
+    name = schedule.scheduler.name.rpartition(".")[2]
+    return name == "OneCycleLR" and schedule.interval == "step" and not given & {"total_steps", "epochs"}
+
+
 def build_scheduler(schedule: Schedule, optimizer: Optimizer, total_steps: int | None = None) -> dict[str, Any]:
     """Make a scheduler and say how Lightning drives it.
 
     Args:
         schedule: the scheduler's component and when it steps.
         optimizer: whose learning rate it sets.
-        total_steps: optimizer steps of the whole run; a OneCycleLR that steps with the batches and says nothing
-            about its length gets it.
+        total_steps: optimizer steps of the whole run, where :func:`needs_total_steps`.
 
     Returns:
         Lightning's ``lr_scheduler_config``.
@@ -71,11 +77,7 @@ def build_scheduler(schedule: Schedule, optimizer: Optimizer, total_steps: int |
         OptimizerError: the scheduler refuses its config.
     """
     component = schedule.scheduler
-    context: dict[str, Any] = {}
-    given = getattr(component.config, "model_fields_set", set())
-    if component.name == "OneCycleLR" and schedule.interval == "step" and total_steps is not None:
-        if not given & {"total_steps", "epochs"}:
-            context["total_steps"] = total_steps
+    context: dict[str, Any] = {"total_steps": total_steps} if needs_total_steps(schedule) else {}
     try:
         scheduler = component.build(optimizer=optimizer, **context)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -24,7 +24,7 @@ from nam_like.losses.sum import WeightedSum
 from nam_like.losses.time import ESR as ESRLoss
 from nam_like.losses.time import MSE as MSELoss
 from nam_like.metrics.esr import ESR, MSE
-from nam_like.optim.build import Schedule, build_optimizer, build_scheduler
+from nam_like.optim.build import Schedule, build_optimizer, build_scheduler, needs_total_steps
 from nam_like.registry import NETS
 from nam_like.train.checkpoints import RECORD
 from nam_like.train.errors import DivergedError
@@ -76,6 +76,7 @@ class LightningModule(pl.LightningModule):
         #: Written into every checkpoint: resolved configs, versions, seed, sample rate.
         self.record: dict[str, Any] = {}
         self._resumed: dict[str, Any] | None = None
+        self._loader_states: list[Any] = []
         self._lr: float | None = None
         self._train_sums: Tensor | None = None
         self._train_batches = 0
@@ -171,7 +172,9 @@ class LightningModule(pl.LightningModule):
         optimizer = build_optimizer(self.optimizer_component, self.net.parameters())
         if self.schedule is None:
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1000
+        steps = None
+        if needs_total_steps(self.schedule):
+            steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1000
         return cast(
             OptimizerLRScheduler,
             {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.schedule, optimizer, steps)},
@@ -215,6 +218,9 @@ class LightningModule(pl.LightningModule):
         record = checkpoint.get(RECORD)
         if isinstance(record, dict) and "position" in record:
             self._resumed = record
+            # When the number of steps is asked for early, Lightning makes the loader before it knows where to go
+            # on, and forgets to tell it.
+            self._loader_states = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [])
 
     def on_train_start(self) -> None:
         """Restore what Lightning does not: generators, gradients, and the last validation's values."""
@@ -230,6 +236,8 @@ class LightningModule(pl.LightningModule):
             self._train_sums = record["train_sums"].to(self.device)
             self._train_batches = record["train_batches"]
             self._lr = record["lr"]
+        if self.trainer.fit_loop.restarting and self._loader_states:
+            self.trainer.train_dataloader.load_state_dict(self._loader_states[0])
         self._validated = dict(record["metrics"])
         known = {name: torch.tensor(value) for name, value in self._validated.items()}
         self.trainer.callback_metrics.update(known)

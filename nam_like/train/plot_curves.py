@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_curves"]
 
-_COLOURS = ("#2b2f36", "#f08a24", "#2f7ebc", "#3f9c5a", "#8e5bb5", "#c8324a", "#8a6d3b", "#5aa9a3")
+_COLOURS = ("#2f7ebc", "#f08a24", "#2b2f36", "#3f9c5a", "#8e5bb5", "#c8324a", "#8a6d3b", "#5aa9a3")
 
 
 def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None:
     """Draw losses on the left, ESR on the right and whatever else was logged between them.
+
+    Training curves are dashed; the validation curve of the same quantity has the same colour.
 
     Args:
         figure: an empty figure.
@@ -27,11 +29,11 @@ def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None
     """
     head(figure, title)
     groups = _groups(curves)
-    for axes, (name, group) in zip(
-        figure.subplots(1, max(1, len(groups)), squeeze=False)[0], groups.items(), strict=False
-    ):
-        for colour, curve in zip(_COLOURS * (1 + len(group) // len(_COLOURS)), group, strict=False):
-            _draw(axes, curve, colour)
+    panels = figure.subplots(1, max(1, len(groups)), squeeze=False)[0]
+    for axes, (name, group) in zip(panels, groups.items(), strict=False):
+        quantities = list(dict.fromkeys(_quantity(curve) for curve in group))
+        for curve in group:
+            _draw(axes, curve, _COLOURS[quantities.index(_quantity(curve)) % len(_COLOURS)])
         if all(value > 0 for curve in group for value in curve.values):
             axes.set_yscale("log")
         axes.set(title=name, xlabel="epoch")
@@ -44,24 +46,22 @@ def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
     groups: dict[str, list[Curve]] = {"loss": [], "terms and metrics": [], "ESR": []}
     for name, curve in curves.items():
         lowered = name.lower()
-        if lowered.startswith(("lr", "learning_rate")) or "per_second" in lowered:
+        if lowered.startswith("lr") or "per_second" in lowered:
             continue
-        panel = "ESR" if "esr" in lowered else "loss" if "loss" in lowered else "terms and metrics"
+        panel = "ESR" if "esr" in lowered else "loss" if lowered.endswith("loss") else "terms and metrics"
         groups[panel].append(curve)
     return {name: group for name, group in groups.items() if group}
+
+
+def _quantity(curve: Curve) -> str:
+    """What a curve measures, whatever it is measured on: ``mse`` for train_mse, val_mse and MSE."""
+    return curve.name.removeprefix("train_").removeprefix("val_").lower()
 
 
 def _draw(axes: Axes, curve: Curve, colour: str) -> None:
     """One curve, with its best value marked and named."""
     epoch, best = curve.best
-    marker = "." if len(curve.values) < 25 else ""
-    axes.plot(
-        curve.epochs,
-        curve.values,
-        marker,
-        linestyle="-",
-        color=colour,
-        linewidth=1.6,
-        label=f"{curve.name}, best {best:.4g}",
-    )
+    style = "--" if curve.name.startswith("train_") else "-"
+    label = f"{curve.name}, best {best:.3g}"
+    axes.plot(curve.epochs, curve.values, color=colour, linestyle=style, linewidth=1.6, label=label)
     axes.plot([epoch], [best], "o", color=colour, markersize=5)
