@@ -51,7 +51,7 @@ class Pedal:
     Attributes:
         drive: gain of the op-amp above 720 Hz, from 12 to 118.
         tone: cut-off of the low-pass after the clipper, from 700 Hz to 7 kHz.
-        level: output; at 0.5 the clipped signal reaches about half of full scale.
+        level: output; at 0.5 the clipped signal reaches 0.6 of full scale, from 0.8 on it can exceed it.
     """
 
     drive: float = 0.5
@@ -79,7 +79,7 @@ class Amp:
         bass: tone stack.
         middle: tone stack.
         treble: tone stack.
-        volume: output; at 0.5 a fully driven amp reaches about half of full scale.
+        volume: output; at 0.5 a driven amp reaches 0.7 to 0.9 of full scale, above that it can exceed it.
     """
 
     gain: float = 0.6

@@ -7,6 +7,7 @@ from nam_like.audio.circuits import oversample
 from nam_like.audio.circuits.device import DEVICES, OVERSAMPLING, Amp, simulate
 from nam_like.audio.circuits.oversample import process_oversampled
 from nam_like.audio.circuits.tube_stage import TubeStage
+from nam_like.audio.latency import delay_from_blips
 from nam_like.errors import UserError
 
 RATE = 48000
@@ -89,6 +90,16 @@ def test_quiet_amp_is_linear_with_the_expected_response():
         else:
             response *= stage(np.ones(1))[0]
     assert measured == pytest.approx(response, rel=0.02)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_blips_find_no_delay_to_speak_of(device):
+    signal = capture_signal(RATE, length="short")
+    wet = simulate(signal.samples[: 3 * RATE], RATE, device)
+    found = delay_from_blips(wet, signal.blips, signal.noise_window)
+    # The pedal's edges ring in the filter on the way down; a speaker answers a sample or two late.
+    assert -10 <= found.delay <= 3
+    assert found.delays[0] == found.delays[1]
 
 
 @pytest.mark.parametrize("device", DEVICES)
