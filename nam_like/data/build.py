@@ -83,9 +83,8 @@ def build_datasets(
     Raises:
         UserError: what the data config asks for cannot be built; the message begins with the entry.
     """
-    context = DatasetContext(
-        nx, tuple(Path(folder) for folder in folders), store or AudioStore(), "train", seed
-    )
+    store = AudioStore() if store is None else store  # an empty store is false, but it is the caller's
+    context = DatasetContext(nx, tuple(Path(folder) for folder in folders), store, "train", seed)
     train = _build_split("train", data.train, context, bool(getattr(data, "train_is_list", False)))
     validation = _build_split(
         "validation", data.validation, context, bool(getattr(data, "validation_is_list", False))

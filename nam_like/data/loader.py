@@ -107,9 +107,7 @@ def make_dataloader(
     # A generator of its own: each iteration draws a seed for worker processes, and must not draw it from the global
     # generator, whose state a resumed run could not reproduce then.
     generator = torch.Generator().manual_seed(sampler.seed)
-    return BatchLoader(
-        dataset, batch_sampler=sampler, collate_fn=_unchanged, generator=generator, **given
-    )
+    return BatchLoader(dataset, batch_sampler=sampler, collate_fn=_unchanged, generator=generator, **given)
 
 
 def _unchanged(batch: Any) -> Any:
