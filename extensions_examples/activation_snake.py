@@ -2,7 +2,7 @@
 
     "activation": {"name": "Snake", "a": 2.0}
 
-The realtime engine does not know it, so a net with it becomes TorchScript, but no .nam; `nam_like check` says so.
+The realtime engine does not know it: a net with it becomes TorchScript, but no .nam; `nam_like check` tells.
 Source: Ziyin, Hartwig and Ueda, "Neural networks fail to learn periodic functions and how to fix it", 2020.
 """
 

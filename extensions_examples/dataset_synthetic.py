@@ -2,8 +2,8 @@
 
     "train": {"type": "tanh_clipper", "items": 64, "ny": 2048, "drive": 4.0}
 
-A config model beside the class describes its keys: units in the descriptions, limits in the types. `build` gets
-the net's receptive field, the split and the seed from the run.
+A config model beside the class describes its keys: units in the descriptions, limits in the types. Its method
+`build` gets the net's receptive field, the split and the seed from the run.
 """
 
 import torch

@@ -7,8 +7,8 @@
                  dry.wav,wet_2_5.wav,0.2,0.5
                  dry.wav,wet_8_5.wav,0.8,0.5
 
-The two initializers get the JSON object as it stands (plus `nx`, the net's receptive field, for the dataset).
-That is all it takes to bring a plugin written for the documented API of capture trainers. A class with keyword
+The two initializers get the JSON object as it stands; the dataset's has `nx` added, the receptive field.
+That is all it takes to bring a plugin written for the documented API of capture tools. A class with keyword
 arguments, as in net_hammerstein.py, has its keys checked for it.
 """
 

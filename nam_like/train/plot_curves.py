@@ -34,11 +34,24 @@ def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None
         quantities = list(dict.fromkeys(_quantity(curve) for curve in group))
         for curve in group:
             _draw(axes, curve, _COLOURS[quantities.index(_quantity(curve)) % len(_COLOURS)])
-        if all(value > 0 for curve in group for value in curve.values):
-            axes.set_yscale("log")
+        _logarithmic(axes, [value for curve in group for value in curve.values])
         axes.set(title=name, xlabel="epoch")
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.09), borderaxespad=0.0)
         axes.margins(x=0.02)
+
+
+def _logarithmic(axes: Axes, values: list[float]) -> None:
+    """A logarithmic axis with plain numbers; a linear one where a value is not positive."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if min(values) <= 0:
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0) if max(values) / min(values) < 1e3 else (1.0,))
+    )
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
