@@ -129,7 +129,7 @@ class _Reader:
     def split(self, split: str) -> list[Component]:
         """The datasets of one split; empty where it cannot be read."""
         if split not in self.value:
-            self._add(f"expected the key '{split}', but got {describe(self.value)}", (), self.value)
+            self._add(f"expected the key '{split}', but got {describe(self.value)}", (split,), self.value)
             return []
         section = self.value[split]
         if isinstance(section, list):

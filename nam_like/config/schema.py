@@ -166,7 +166,7 @@ class _Builder:
 
 
 def _names(registry: Registry) -> Schema:
-    """What may name a component: a registered name, an import path, or (with namespaces) a bare class name."""
+    """What may name a component: a registered name, an import path, or a bare name of a namespace."""
     options: list[Schema] = [{"enum": registry.names()}, {"type": "string", "pattern": "[.:]"}]
     if registry.namespaces:
         options.append({"type": "string"})

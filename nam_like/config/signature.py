@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     WithJsonSchema,
@@ -108,9 +109,8 @@ def config_from_callable(
             continue
         else:
             annotation = hints.get(name, _from_default(parameter.default))
-            required = parameter.default is parameter.empty
             checked = _json_type(annotation, smallest.get(name))
-            fields[name] = (checked, ... if required else parameter.default)
+            fields[name] = (checked, _default(parameter.default))
     extra: Literal["allow", "forbid"] = "allow" if open_ended else "forbid"
     derived = type(
         "SignatureConfig",
@@ -187,6 +187,15 @@ def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(inspect.unwrap(function))
     except Exception:
         return {}
+
+
+def _default(value: Any) -> Any:
+    """The default as pydantic takes it; one that JSON cannot hold stays out of the schemas."""
+    if value is inspect.Parameter.empty:
+        return ...
+    if value is None or isinstance(value, bool | int | float | str | list | tuple | dict):
+        return value
+    return Field(default_factory=lambda: value)
 
 
 def _from_default(default: Any) -> Any:
