@@ -1,7 +1,7 @@
 """What every audio net is: a receptive field, a padded and an unpadded forward pass, and an export.
 
-A subclass implements ``_forward`` on inputs that are long enough; the base adds the padding at the start, single
-signals without a batch dimension, and the checks. A plugin may define ``forward(self, x, …)`` instead.
+A subclass implements ``_forward`` on inputs that are long enough; the base adds the padding at the start,
+single signals without a batch dimension, and the checks. A plugin may define ``forward(self, x, …)`` instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nam_like.config.base import Config
 from nam_like.errors import HandshakeError
 
-__all__ = ["BaseNet", "Net"]
+__all__ = ["BaseNet", "Net", "forward_in_pieces", "is_tracing"]
 
 Weights = NDArray[np.float32]
 
@@ -48,6 +48,7 @@ class Net(nn.Module):
 
     num_conditions: int = 0
     pad_start_default: bool = True
+    _counts_conditions: ClassVar[bool] = True
 
     def __init__(self, sample_rate: float | None = None) -> None:
         super().__init__()
@@ -61,6 +62,7 @@ class Net(nn.Module):
             # A plugin's plain `forward(x, …)` becomes the core of ours, which pads and crops around it.
             cls._forward = own  # type: ignore[method-assign]
             del cls.forward
+            _infer_conditions(cls, own)
         both = all(_defines(cls, name) for name in ("export_config", "export_weights"))
         if both and "exports" not in cls.__dict__:
             cls.exports = cls.exports | {"nam"}
@@ -94,11 +96,12 @@ class Net(nn.Module):
         Args:
             x: input, shape ``(B, L)`` or ``(L,)``.
             conditions: knob values, each ``(B, K)`` (constant) or ``(B, K, L)`` (aligned with `x`).
-            pad_start: put `receptive_field` − 1 zeros before `x`, so that the output is as long as the input; None
-                takes ``pad_start_default``. Aligned conditions are padded with their first value.
+            pad_start: put `receptive_field` − 1 zeros before `x`, so that the output is as long as the
+                input; None takes ``pad_start_default``. Aligned conditions are padded with their first value.
 
         Returns:
-            ``(B, L)`` when padded, otherwise ``(B, L − receptive_field + 1)``; without B for an input ``(L,)``.
+            ``(B, L)`` when padded, otherwise ``(B, L − receptive_field + 1)``; without B for an input
+            ``(L,)``.
 
         Raises:
             ValueError: wrong shape or number of conditions, or an input shorter than the receptive field.
@@ -112,7 +115,7 @@ class Net(nn.Module):
             conditions = tuple(
                 F.pad(c, (past, 0), mode="replicate") if c.ndim == 3 else c for c in conditions
             )
-        if not torch.jit.is_tracing():
+        if not is_tracing():
             self.check_format(x, *conditions)
         y = self._forward_on_device(x, *conditions)
         return y[0] if single else y
@@ -130,7 +133,7 @@ class Net(nn.Module):
                 f"expected at least {self.receptive_field} input samples (the receptive field), "
                 f"but got {x.shape[-1]}"
             )
-        if len(conditions) != self.num_conditions and type(self).num_conditions is not None:
+        if len(conditions) != self.num_conditions and self._counts_conditions:
             raise ValueError(
                 f"expected {self.num_conditions} condition tensors after the audio, but got {len(conditions)}"
             )
@@ -142,7 +145,7 @@ class Net(nn.Module):
                 )
 
     def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        """The net itself: ``(B, L) → (B, L − receptive_field + 1)``; same-length outputs are cropped by the base."""
+        """The net itself, ``(B, L) → (B, L − receptive_field + 1)``; the base crops outputs of length L."""
         raise NotImplementedError(f"{type(self).__name__} does not define `_forward`")
 
     def _forward_on_device(self, x: Tensor, *conditions: Tensor) -> Tensor:
@@ -154,7 +157,7 @@ class Net(nn.Module):
         # Plugins' nets that pad inside return as many samples as they got.
         return y[..., past:] if past and y.shape[-1] == x.shape[-1] else y
 
-    # -- export -------------------------------------------------------------------------------------------------
+    # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:
         """Multiply the output by `gain` for good, by changing weights.
@@ -184,11 +187,11 @@ class Net(nn.Module):
         return "0.5.4"
 
     def import_weights(self, weights: Any) -> int:
-        """Read the weights of a `.nam` file, the reverse of :meth:`export_weights`; returns how many were taken."""
+        """Read the weights of a `.nam` file (see :meth:`export_weights`); returns how many were taken."""
         raise NotImplementedError(f"{type(self).__name__} cannot import weights")
 
     def engine_net(self) -> Net:
-        """The net that is written into a `.nam` file: this one, or one of another form that plays exactly alike."""
+        """The net that a `.nam` file holds: this one, or one of another form that plays exactly alike."""
         return self
 
     def export_conditions(self) -> tuple[Tensor, ...]:
@@ -201,7 +204,7 @@ class Net(nn.Module):
             return []
         return [f"a {type(self).__name__} cannot be exported as '{exporter}'"]
 
-    # -- data ---------------------------------------------------------------------------------------------------
+    # -- data --------------------------------------------------------------------------------------
 
     def handshake(self, dataset: Any) -> None:
         """Make sure that the dataset gives what the net takes.
@@ -210,7 +213,7 @@ class Net(nn.Module):
             HandshakeError: another number of conditions per item, or another sample rate.
         """
         offered = getattr(dataset, "num_conditions", None)
-        if offered is not None and offered != self.num_conditions:
+        if self._counts_conditions and offered is not None and offered != self.num_conditions:
             raise HandshakeError(
                 f"expected a dataset with {self.num_conditions} conditions for {type(self).__name__}, "
                 f"but got {offered}"
@@ -223,6 +226,11 @@ class Net(nn.Module):
 
 
 BaseNet = Net
+
+
+def is_tracing() -> bool:
+    """Whether the forward pass is being recorded by ``torch.jit.trace``."""
+    return torch._C._get_tracing_state() is not None
 
 
 def forward_in_pieces(net: Net, x: Tensor, *conditions: Tensor, limit: int) -> Tensor:
@@ -250,8 +258,17 @@ def _takes(function: Any, name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def _infer_conditions(cls: type[Net], function: Any) -> None:
+    """Count the arguments after the audio of a plugin's ``forward``; do not count where some are optional."""
+    after_audio = list(inspect.signature(function).parameters.values())[2:]
+    if any(p.kind is p.VAR_POSITIONAL or p.default is not p.empty for p in after_audio):
+        cls._counts_conditions = False
+    elif "num_conditions" not in cls.__dict__:
+        cls.num_conditions = len(after_audio)
+
+
 def _defines(cls: type[Net], name: str) -> bool:
-    """Whether a subclass of :class:`Net` defines the method itself, under its public or its older private name."""
+    """Whether a subclass of :class:`Net` has the method, under its public or its older private name."""
     return any(
         candidate in base.__dict__
         for base in cls.__mro__[: cls.__mro__.index(Net)]

@@ -1,12 +1,13 @@
 """LSTM: a recurrent net with a learned initial state.
 
-Training starts each segment from the learned state. ``train_burn_in`` samples at its start only bring the state up:
-their outputs carry no gradient. ``train_truncate`` cuts the back-propagation through time: the gradient does not
-cross the borders of blocks of that many samples (the first block reaches back through the burn-in).
+Training starts each segment from the learned state. ``train_burn_in`` samples at its start only bring the
+state up: their outputs carry no gradient. ``train_truncate`` cuts the back-propagation through time: the
+gradient does not cross the borders of blocks of that many samples (the first block reaches back through the
+burn-in).
 
 Playing (``eval()``) starts from where the net is after silence, as in a plugin: the learned state, then
-`export_silence` seconds of zeros (what a `.nam` file stores), then half a second more (what the realtime engine runs
-when it loads the file). So the net's own output equals the plugin's from the first sample on.
+`export_silence` seconds of zeros (what a `.nam` file stores), then half a second more (what the realtime
+engine runs when it loads the file). So the net's own output equals the plugin's from the first sample on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nam_like.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from nam_like.models.base import Net, Weights
+from nam_like.models.base import Net, Weights, is_tracing
 from nam_like.models.blocks.problems import Problem, refuse_all
 from nam_like.models.blocks.tracing import untraced
 from nam_like.models.blocks.weights import WeightSource, flat
@@ -64,6 +65,7 @@ class LSTM(Net):
         self,
         hidden_size: int,
         num_layers: int = 1,
+        *,
         input_size: int = 1,
         train_burn_in: int = 0,
         train_truncate: int = 0,
@@ -74,6 +76,7 @@ class LSTM(Net):
         sample_rate: float | None = None,
     ) -> None:
         super().__init__(sample_rate)
+        self.receptive_field = 1  # the past is in the state
         self.num_conditions = 1 if input_size > 1 else 0
         self.train_burn_in, self.train_truncate = train_burn_in, train_truncate
         self.export_silence, self.export_knobs = export_silence, export_knobs
@@ -92,11 +95,6 @@ class LSTM(Net):
                 if name.startswith("bias"):
                     bias[:width] -= GATE_BIAS
                     bias[width : 2 * width] += GATE_BIAS
-
-    @property
-    def receptive_field(self) -> int:
-        """1: the past is in the state."""
-        return 1
 
     def train(self, mode: bool = True) -> LSTM:
         """Set the mode; the silent state is worked out anew when next needed."""
@@ -124,7 +122,7 @@ class LSTM(Net):
         """``(B, L, D)`` from a state ``(N, B, H)`` → ``(B, L)`` and the state after it."""
         if inputs.is_cuda and inputs.shape[1] > LONGEST_BLOCK:
             outputs = []
-            for block in inputs.split(LONGEST_BLOCK, dim=1):
+            for block in torch.split(inputs, LONGEST_BLOCK, dim=1):
                 y, state = self._run(block, state)
                 outputs.append(y)
             return torch.cat(outputs, dim=1), state
@@ -138,14 +136,15 @@ class LSTM(Net):
             self.initial_cell[:, None].expand(shape).contiguous(),
         )
 
-    # -- training -----------------------------------------------------------------------------------------------
+    # -- training ----------------------------------------------------------------------------------
 
     def _forward_training(self, inputs: Tensor) -> Tensor:
         """From the learned state, with burn-in and truncation."""
         length, burn_in = inputs.shape[1], self.train_burn_in
         if burn_in and burn_in >= length:
             raise ValueError(
-                f"expected training segments longer than `train_burn_in` ({burn_in} samples), but got {length}"
+                f"expected training segments longer than `train_burn_in` ({burn_in} samples), "
+                f"but got {length}"
             )
         state = self._learned_state(inputs.shape[0])
         outputs = []
@@ -153,17 +152,17 @@ class LSTM(Net):
             y, state = self._run(inputs[:, :burn_in], state)
             outputs.append(y.detach())
         rest = inputs[:, burn_in:]
-        for index, block in enumerate(rest.split(self.train_truncate or rest.shape[1], dim=1)):
+        for index, block in enumerate(torch.split(rest, self.train_truncate or rest.shape[1], dim=1)):
             if index:
                 state = (state[0].detach(), state[1].detach())
             y, state = self._run(block, state)
             outputs.append(y)
         return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
 
-    # -- the state after silence --------------------------------------------------------------------------------
+    # -- the state after silence -------------------------------------------------------------------
 
     def _state_after_silence(self, inputs: Tensor) -> State:
-        """The state that playing starts from, for inputs ``(B, L, D)``: knobs are held at their first values."""
+        """The state that playing inputs ``(B, L, D)`` starts from; knobs are held at their first values."""
         batch = inputs.shape[0]
         seconds = self.export_silence + ENGINE_PREWARM
         if self.num_conditions:
@@ -194,11 +193,11 @@ class LSTM(Net):
             self.core.training = mode
             left -= SETTLE_BLOCK
             moved = max(float((now - old).abs().max()) for now, old in zip(state, before, strict=True))
-            if not torch.jit.is_tracing() and moved <= SETTLED:
+            if not is_tracing() and moved <= SETTLED:
                 break
         return state
 
-    # -- export -------------------------------------------------------------------------------------------------
+    # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:
         """Multiply the output by `gain`: the linear output layer."""
@@ -232,8 +231,9 @@ class LSTM(Net):
                     parameter.copy_(own[name])
                 elif name not in own:
                     parameter.zero_()
-            plain.core.weight_ih_l0.copy_(core.weight_ih_l0[:, :1])
-            plain.core.bias_ih_l0.add_(core.weight_ih_l0[:, 1:] @ values)
+            made, weight = dict(plain.core.named_parameters()), own["core.weight_ih_l0"]
+            made["weight_ih_l0"].copy_(weight[:, :1])
+            made["bias_ih_l0"].add_(weight[:, 1:] @ values)
         return plain.train(self.training)
 
     def engine_net(self) -> Net:
@@ -286,7 +286,7 @@ class LSTM(Net):
         return weight, getattr(core, f"bias_ih_l{layer}") + getattr(core, f"bias_hh_l{layer}")
 
     def import_weights(self, weights: Any) -> int:
-        """Read the weights of a file; its state becomes the learned one, and `export_silence` 0, since it is settled.
+        """Read the weights of a file, whose settled state becomes the learned one (and `export_silence` 0).
 
         Raises:
             NamFileError: another number of weights than the net has.

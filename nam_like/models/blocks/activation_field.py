@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from nam_like.config.base import describe
 from nam_like.config.component import SPELLINGS, Component, Of
@@ -126,21 +126,16 @@ class ActivationOrList:
                 )
             return field.validate(value)
         items: list[Component | None] = []
-        errors: list[InitErrorDetails] = []
+        problems: list[Problem] = []
         for index, item in enumerate(value):
             try:
                 items.append(None if item is None and self.optional else field.validate(item))
-            except ValidationError as error:
-                errors += [
-                    InitErrorDetails(
-                        type=PydanticCustomError("expected", "{text}", {"text": line["msg"]}),
-                        loc=(index, *line["loc"]),
-                        input=line["input"],
-                    )
+            except ValidationError as error:  # noqa: PERF203 - all wrong entries are reported together
+                problems += [
+                    Problem((index, *line["loc"]), line["msg"], line["input"])
                     for line in error.errors(include_url=False)
                 ]
-        if errors:
-            raise ValidationError.from_exception_data("activation", errors)
+        refuse_all("activation", problems)
         return items
 
 

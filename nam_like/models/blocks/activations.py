@@ -111,7 +111,7 @@ class PairMultiply(PairActivation):
 
 
 class PairBlend(PairActivation):
-    """A blend of the activated and the plain signal: s · primary(x₁) + (1 − s) · x₁ with s = secondary(x₂)."""
+    """A blend of activated and plain signal: s · primary(x₁) + (1 − s) · x₁ with s = secondary(x₂)."""
 
     gating_mode = "blended"
 
@@ -164,7 +164,7 @@ class LeakyHardtanhConfig(Config):
 
 
 class PReLUConfig(Config):
-    """Config of ``torch.nn.PReLU``, also in the spelling of `.nam` files (``negative_slope``, ``negative_slopes``)."""
+    """Config of ``torch.nn.PReLU``, also as `.nam` files spell it (``negative_slope`` or ``…s``)."""
 
     num_parameters: PositiveInt | None = Field(None, description="1, or one slope per channel (default 1)")
     init: Float | None = Field(None, description="slope below 0 that training starts from (default 0.25)")

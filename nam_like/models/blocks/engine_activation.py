@@ -1,7 +1,7 @@
 """Activations as the realtime engine spells them, and which of torch's it can play.
 
-Some that the engine does not know are special cases of one that it does: a hard tanh with other limits is a leaky
-hard tanh with slopes 0, the identity is a leaky ReLU with slope 1.
+Some that the engine does not know are special cases of one that it does: a hard tanh with other limits is a
+leaky hard tanh with slopes 0, the identity is a leaky ReLU with slope 1.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def engine_activation(activation: nn.Module, channels: int = 0) -> dict[str, Any
     slope = _leaky_slope(activation)
     if slope is not None:
         return {"type": "LeakyReLU", "negative_slope": shortest(slope)}
+    return _hard(activation)
+
+
+def _hard(activation: nn.Module) -> dict[str, Any] | None:
+    """Hard tanhs, with limits and with slopes; None for everything else."""
     if isinstance(activation, nn.Hardtanh):
         limits = (activation.min_val, activation.max_val)
         if limits == (-1.0, 1.0):
@@ -67,7 +72,8 @@ def why_not_playable(activation: nn.Module) -> str | None:
     singles = [member for member in members if member is not None] or [activation]
     for single in singles:
         if engine_activation(single) is None:
-            return f"the realtime engine has no activation '{type(single).__name__}' (it has {ENGINE_ACTIVATIONS})"
+            name = type(single).__name__
+            return f"the realtime engine has no activation '{name}' (it has {ENGINE_ACTIVATIONS})"
     return None
 
 

@@ -1,5 +1,6 @@
-"""FiLM: a condition scales and shifts each channel (Perez et al., "FiLM: Visual Reasoning with a General
-Conditioning Layer", 2018), sample by sample.
+"""FiLM: a condition scales and shifts each channel, sample by sample.
+
+Source: Perez et al., "FiLM: Visual Reasoning with a General Conditioning Layer", 2018.
 """
 
 from __future__ import annotations
@@ -25,10 +26,23 @@ class FiLM(nn.Module):
         self.condition_size, self.dim, self.shift, self.groups = condition_size, dim, shift, groups
         self.conv = nn.Conv1d(condition_size, (2 if shift else 1) * dim, 1, groups=groups)
         with torch.no_grad():
-            bias = self.conv.bias
-            if bias is not None:
-                bias[:dim] = 1.0
-                bias[dim:] = 0.0
+            if self.conv.bias is not None:
+                self.conv.bias[:dim] = 1.0
+                self.conv.bias[dim:] = 0.0
+
+    def neutralise(self) -> None:
+        """Make it the identity and keep it so in training."""
+        with torch.no_grad():
+            self.conv.weight.zero_()
+            if self.conv.bias is not None:
+                self.conv.bias[: self.dim] = 1.0
+                self.conv.bias[self.dim :] = 0.0
+        self.requires_grad_(False)
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it is the identity for good."""
+        return not self.conv.weight.requires_grad and not bool(self.conv.weight.any())
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """``(B, dim, L)``, ``(B, condition_size, L)`` → ``(B, dim, L)``."""

@@ -12,10 +12,10 @@ __all__ = ["untraced"]
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Work inside the block is not recorded by ``torch.jit.trace``; its results enter the graph as constants."""
+    """Keep ``torch.jit.trace`` from recording the block; its results enter the graph as constants."""
     state = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]

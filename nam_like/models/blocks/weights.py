@@ -23,7 +23,7 @@ def flat(tensors: Iterable[Tensor]) -> NDArray[np.float32]:
 
 
 def shortest(value: float | Tensor) -> float:
-    """The float whose decimal is the shortest that reads back as the same float32 (0.1, not 0.10000000149…)."""
+    """The shortest decimal that reads back as the same float32 (0.1, not 0.10000000149…)."""
     return float(str(np.float32(float(value))))
 
 

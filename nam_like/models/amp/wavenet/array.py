@@ -1,9 +1,9 @@
-"""A layer array: layers of one width after each other, whose skip terms are added up and go through one convolution."""
+"""A layer array: layers of one width after each other; a convolution takes the sum of their skip terms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -39,6 +39,7 @@ class LayerArray(nn.Module):
 
     def __init__(
         self,
+        *,
         input_size: int,
         condition_size: int,
         channels: int,
@@ -57,9 +58,10 @@ class LayerArray(nn.Module):
     ) -> None:
         super().__init__()
         for name, values in (("kernel_sizes", kernel_sizes), ("activations", activations)):
-            if len(values) != len(dilations):
+            count = len(dilations)
+            if len(values) != count:
                 raise ValueError(
-                    f"expected `{name}` to have one entry per dilation ({len(dilations)}), but got {len(values)}"
+                    f"expected `{name}` to have one entry per dilation ({count}), but got {len(values)}"
                 )
         self.input_size, self.condition_size, self.channels = input_size, condition_size, channels
         self.kernel_sizes, self.dilations = tuple(kernel_sizes), tuple(dilations)
@@ -70,22 +72,22 @@ class LayerArray(nn.Module):
         self.rechannel = nn.Conv1d(input_size, channels, 1, bias=False)
         self.layers = nn.ModuleList(
             Layer(
-                channels,
-                condition_size,
-                kernel_size,
-                dilation,
-                activation,
-                self.bottleneck,
-                groups_input,
-                groups_input_mixin,
-                layer1x1,
-                head1x1,
-                self.film,
+                channels=channels,
+                condition_size=condition_size,
+                kernel_size=kernel_size,
+                dilation=dilation,
+                activation=activation,
+                bottleneck=self.bottleneck,
+                groups_input=groups_input,
+                groups_input_mixin=groups_input_mixin,
+                layer1x1=layer1x1,
+                head1x1=head1x1,
+                film=self.film,
             )
             for kernel_size, dilation, activation in zip(kernel_sizes, dilations, activations, strict=True)
         )
         self.head_rechannel = nn.Conv1d(self.skip_size, head_size, head_kernel_size, bias=head_bias)
-        self.shrink = sum(layer.shrink for layer in self.layers)
+        self.shrink = sum(layer.shrink for layer in self.stack)
 
     def options(self) -> dict[str, Any]:
         """The arguments that it was made with, except for the activations."""
@@ -94,6 +96,11 @@ class LayerArray(nn.Module):
             "bottleneck groups_input groups_input_mixin layer1x1 head1x1 film"
         )
         return {name: getattr(self, name) for name in names.split()}
+
+    @property
+    def stack(self) -> list[Layer]:
+        """The layers, in order."""
+        return [cast("Layer", layer) for layer in self.layers]
 
     @property
     def skip_size(self) -> int:
@@ -108,7 +115,7 @@ class LayerArray(nn.Module):
     @property
     def activations(self) -> list[nn.Module]:
         """The activation modules, one per layer."""
-        return [layer.activation for layer in self.layers]
+        return [layer.activation for layer in self.stack]
 
     def forward(
         self,
@@ -136,7 +143,7 @@ class LayerArray(nn.Module):
         left = self.shrink + lag
         residual: Tensor | None = self.rechannel(x)
         last = len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.stack):
             residual, skip = layer(residual, condition, need_residual or index < last)
             left -= layer.shrink
             if condition is not None and layer.shrink:
@@ -149,6 +156,6 @@ class LayerArray(nn.Module):
     def file_tensors(self) -> Iterator[Tensor]:
         """All weights in the order of a `.nam` file."""
         yield from conv_tensors(self.rechannel)
-        for layer in self.layers:
+        for layer in self.stack:
             yield from layer.file_tensors()
         yield from conv_tensors(self.head_rechannel)

@@ -82,7 +82,7 @@ class LayerArrayConfig(Config):
         refuse_all("LayerArray", problems)
         return self
 
-    # -- the same thing in several spellings --------------------------------------------------------------------
+    # -- the same thing in several spellings -------------------------------------------------------
 
     def _spelling_problems(self) -> Iterator[Problem]:
         if self.slimmable is not None:
@@ -157,7 +157,7 @@ class LayerArrayConfig(Config):
             return self._listed(sigmoid)
         return self._listed(self.secondary_activation)
 
-    # -- widths -------------------------------------------------------------------------------------------------
+    # -- widths ------------------------------------------------------------------------------------
 
     @property
     def kernels(self) -> list[int]:
@@ -202,7 +202,7 @@ class LayerArrayConfig(Config):
     @property
     def residual_groups(self) -> int | None:
         """Groups of the residual 1×1, None where it is off."""
-        config = self.layer_1x1_config or self.layer1x1 or Layer1x1Config()
+        config = self.layer_1x1_config or self.layer1x1 or Layer1x1Config.model_validate({})
         return config.groups if config.active else None
 
     @property
@@ -231,7 +231,7 @@ class LayerArrayConfig(Config):
             if self.middle != self.channels:
                 yield Problem(
                     ("bottleneck",),
-                    f"expected `bottleneck` to be {self.channels} (the channels, because layer1x1 is inactive), "
+                    f"expected `bottleneck` to be {self.channels} (the channels, as layer1x1 is inactive), "
                     f"but got {self.middle}",
                     self.middle,
                 )
@@ -267,8 +267,8 @@ class LayerArrayConfig(Config):
                         loc = (name, index) if isinstance(value, list) else (name,)
                         yield Problem(
                             loc,
-                            f"expected the PReLU to have 1 or {self.middle} slopes (one per channel after the "
-                            f"activation), but got {count}",
+                            f"expected the PReLU to have 1 or {self.middle} slopes (one per channel), "
+                            f"but got {count}",
                             count,
                         )
                         return
@@ -295,7 +295,7 @@ class LayerArrayConfig(Config):
                 {"condition_size": condition_size, "its output": made},
             )
 
-    # -- making it ----------------------------------------------------------------------------------------------
+    # -- making it ---------------------------------------------------------------------------------
 
     def activation_modules(self) -> list[nn.Module]:
         """A fresh activation for each layer."""

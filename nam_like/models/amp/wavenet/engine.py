@@ -3,17 +3,19 @@
 The rewriting widens convolutions with zeros or adds 1×1s that copy; it never approximates. What it handles:
 
 - no condition (``condition_size`` 0): a condition with zero weights;
-- a FiLM after the residual 1×1 without a blend, which the engine reads and drops: a blend that always takes all of the
+- a FiLM after the residual 1×1 without a blend, which the engine reads and drops: a blend that always takes
+all of the
   activated signal;
-- an array whose channels differ from the head before it, which the engine refuses: zero channels on the narrower side.
+- an array whose channels differ from the head before it, which the engine refuses: zero channels on the
+narrower side.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nam_like.models.amp.wavenet.array import LayerArray
 from nam_like.models.amp.wavenet.layer import FILM_POSITIONS, FilmShape, Head1x1, Layer
@@ -30,15 +32,15 @@ __all__ = ["engine_form", "obstacles", "rebuilt"]
 def obstacles(net: WaveNet) -> list[str]:
     """Why the engine cannot play a net, whatever its form; empty when it can."""
     reasons = []
-    for index, array in enumerate(net.arrays):
+    for index, array in enumerate(net.layer_arrays()):
         for activation in array.activations:
             reason = why_not_playable(activation)
             if reason is not None:
                 reasons.append(f"layers_configs[{index}].activation: {reason}")
-        if "layer1x1_post_film" in array.film and any(_is_gate(item) for item in array.activations):
+        if any(_drops_film(layer) for layer in array.stack):
             reasons.append(
-                f"layers_configs[{index}].film_params.layer1x1_post_film: the realtime engine drops it in gated "
-                "layers (PairBlend and single activations work)"
+                f"layers_configs[{index}].film_params.layer1x1_post_film: the realtime engine drops it in "
+                "gated layers (PairBlend and single activations work)"
             )
     if net.head is not None:
         reason = why_not_playable(net.head.activation)
@@ -57,18 +59,19 @@ def engine_form(net: WaveNet) -> WaveNet:
     """
     from nam_like.models.amp.wavenet.model import WaveNet
 
-    arrays: list[LayerArray] = list(net.arrays)
+    arrays: list[LayerArray] = list(net.layer_arrays())
     condition_dsp = engine_form(net.condition_dsp) if net.condition_dsp is not None else None
     with torch.no_grad():
-        for index, array in enumerate(arrays):
-            if array.condition_size == 0:
-                array = rebuilt(array, condition_size=net.condition_size)
-            if "layer1x1_post_film" in array.film:
-                array = _with_blends(array)
-            arrays[index] = array
+        for index in range(len(arrays)):
+            if arrays[index].condition_size == 0:
+                arrays[index] = rebuilt(arrays[index], condition_size=net.condition_size)
+            if "layer1x1_post_film" in arrays[index].film:
+                arrays[index] = _with_blends(arrays[index])
         for index in range(1, len(arrays)):
             _fit_head(arrays, index)
-    if condition_dsp is net.condition_dsp and all(a is b for a, b in zip(arrays, net.arrays, strict=True)):
+    if condition_dsp is net.condition_dsp and all(
+        a is b for a, b in zip(arrays, net.layer_arrays(), strict=True)
+    ):
         return net
     form = WaveNet(arrays, net.head, float(net.head_scale), condition_dsp, net.sample_rate)
     return form.to(net.head_scale).train(net.training)
@@ -79,18 +82,18 @@ def rebuilt(array: LayerArray, **changes: Any) -> LayerArray:
 
     A 1×1 on the skip path that `array` does not have copies its input. Groups become dense convolutions.
     """
-    dense = {"groups_input": 1, "groups_input_mixin": 1}
-    dense["film"] = {position: FilmShape(shape.shift) for position, shape in array.film.items()}  # type: ignore[assignment]
+    dense: dict[str, Any] = {"groups_input": 1, "groups_input_mixin": 1}
+    dense["film"] = {position: FilmShape(shape.shift) for position, shape in array.film.items()}
     if array.layer1x1 is not None:
         dense["layer1x1"] = 1
     if array.head1x1 is not None:
-        dense["head1x1"] = Head1x1(array.head1x1.out_channels)  # type: ignore[assignment]
+        dense["head1x1"] = Head1x1(array.head1x1.out_channels)
     options = {**array.options(), **dense, "activations": array.activations, **changes}
     new = LayerArray(**options).to(array.rechannel.weight)
     with torch.no_grad():
         embed(new.rechannel, array.rechannel)
         embed(new.head_rechannel, array.head_rechannel)
-        for made, given in zip(new.layers, array.layers, strict=True):
+        for made, given in zip(new.stack, array.stack, strict=True):
             _embed_layer(made, given)
     return new
 
@@ -122,22 +125,22 @@ def _embed_layer(new: Layer, old: Layer) -> None:
             nn.init.eye_(made.weight[:, :, 0])
     for position in FILM_POSITIONS:
         if position in old.film:
-            _embed_film(new.film[position], old.film[position])
+            _embed_film(new.film_at(position), old.film_at(position))
 
 
 def _embed_film(new: FiLM, old: FiLM) -> None:
-    weight, bias = _dense(old.conv), old.conv.bias
+    weight, bias, new_bias = _dense(old.conv), cast("Tensor", old.conv.bias), cast("Tensor", new.conv.bias)
     new.conv.weight.zero_()
-    new.conv.bias.zero_()
-    new.conv.bias[: new.dim] = 1.0
+    new_bias.zero_()
+    new_bias[: new.dim] = 1.0
     for half in range(2 if old.shift else 1):
         made = slice(half * new.dim, half * new.dim + old.dim)
         given = slice(half * old.dim, (half + 1) * old.dim)
         new.conv.weight[made, : weight.shape[1]] = weight[given]
-        new.conv.bias[made] = bias[given]
+        new_bias[made] = bias[given]
 
 
-def _dense(conv: nn.Conv1d) -> torch.Tensor:
+def _dense(conv: nn.Conv1d) -> Tensor:
     """The weight of a grouped convolution as that of an ungrouped one, ``(C_out, C_in, K)``."""
     weight = conv.weight.detach()
     if conv.groups == 1:
@@ -150,12 +153,15 @@ def _dense(conv: nn.Conv1d) -> torch.Tensor:
     return dense
 
 
-def _is_gate(activation: nn.Module) -> bool:
-    return isinstance(activation, PairActivation) and activation.gating_mode == "gated"
+def _drops_film(layer: Layer) -> bool:
+    """Whether the engine would leave out a FiLM that does something."""
+    gated = isinstance(layer.activation, PairActivation) and layer.activation.gating_mode == "gated"
+    name = "layer1x1_post_film"
+    return gated and name in layer.film and not layer.film_at(name).neutral
 
 
 def _with_blends(array: LayerArray) -> LayerArray:
-    """Single activations become blends whose share is relu(1) = 1, so that the engine keeps the FiLM behind them."""
+    """Single activations become blends with the share relu(1) = 1, which keep the FiLM behind them."""
     single = [not isinstance(activation, PairActivation) for activation in array.activations]
     if not any(single):
         return array
@@ -164,9 +170,9 @@ def _with_blends(array: LayerArray) -> LayerArray:
         for alone, activation in zip(single, array.activations, strict=True)
     ]
     new = rebuilt(array, activations=activations)
-    for layer, alone in zip(new.layers, single, strict=True):
+    for layer, alone in zip(new.stack, single, strict=True):
         if alone:
-            layer.conv.bias[array.bottleneck :] = 1.0
+            cast("Tensor", layer.conv.bias)[array.bottleneck :] = 1.0
     return new
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -14,7 +15,8 @@ __all__ = ["PostHead"]
 class PostHead(nn.Module):
     """Convolutions with bias, each after the activation.
 
-    All blocks share one activation module, because a `.nam` file has room for one (this matters for PReLU only).
+    All blocks share one activation module, because a `.nam` file has room for one (this matters for PReLU
+    only).
 
     Args:
         in_channels: channels of the stack's output.
@@ -45,6 +47,10 @@ class PostHead(nn.Module):
         """Past samples that its output depends on."""
         return sum(self.kernel_sizes) - len(self.kernel_sizes)
 
+    def conv_list(self) -> list[nn.Conv1d]:
+        """The convolutions, in order."""
+        return [cast("nn.Conv1d", conv) for conv in self.convs]
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in_channels, L) → (B, out_channels, L − history)``."""
         for conv in self.convs:
@@ -53,5 +59,5 @@ class PostHead(nn.Module):
 
     def file_tensors(self) -> Iterator[Tensor]:
         """All weights in the order of a `.nam` file."""
-        for conv in self.convs:
+        for conv in self.conv_list():
             yield from conv_tensors(conv)

@@ -1,13 +1,14 @@
 """One layer of a WaveNet: dilated convolution, condition, activation, residual and skip path.
 
-Shapes: B batch, C channels, D condition channels, L samples. Source: van den Oord et al., "WaveNet: A Generative Model
-for Raw Audio", 2016, as the realtime engine plays it.
+Shapes: B batch, C channels, D condition channels, L samples. Source: van den Oord et al., "WaveNet: A
+Generative Model for Raw Audio", 2016, as the realtime engine plays it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -65,7 +66,8 @@ def film_widths(
 class Layer(nn.Module):
     """z = conv(x) + mixer(c); a = activation(z); the residual is x + layer1x1(a), the skip term head1x1(a).
 
-    Without `layer1x1` the residual is x itself, and without `head1x1` the skip term is a, as in the realtime engine.
+    Without `layer1x1` the residual is x itself, and without `head1x1` the skip term is a, as in the realtime
+    engine.
 
     Args:
         channels: C, channels of x.
@@ -83,6 +85,7 @@ class Layer(nn.Module):
 
     def __init__(
         self,
+        *,
         channels: int,
         condition_size: int,
         kernel_size: int,
@@ -151,16 +154,20 @@ class Layer(nn.Module):
         modulated: Tensor = self.film[position](x, condition)
         return modulated
 
+    def film_at(self, position: str) -> FiLM:
+        """The FiLM at a position where there is one."""
+        return cast("FiLM", self.film[position])
+
     def residual_tensors(self) -> list[Tensor]:
         """The weights that only the residual needs."""
-        film = self.film["layer1x1_post_film"] if "layer1x1_post_film" in self.film else None
+        film = self.film_at("layer1x1_post_film") if "layer1x1_post_film" in self.film else None
         convs = [self.layer1x1, film.conv if film is not None else None]
         return [tensor for conv in convs if conv is not None for tensor in conv_tensors(conv)]
 
     def file_tensors(self) -> Iterator[Tensor]:
         """All weights in the order of a `.nam` file."""
         convs = [self.conv, self.mixer, self.layer1x1, self.head1x1]
-        convs += [self.film[position].conv for position in FILM_POSITIONS if position in self.film]
+        convs += [self.film_at(position).conv for position in FILM_POSITIONS if position in self.film]
         for conv in convs:
             if conv is not None:
                 yield from conv_tensors(conv)

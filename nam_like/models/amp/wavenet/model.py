@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.distributed
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nam_like.models.amp.wavenet.array import LayerArray
 from nam_like.models.amp.wavenet.head import PostHead
-from nam_like.models.base import Net, Weights
-from nam_like.models.blocks.weights import WeightSource, flat
+from nam_like.models.base import Net, Weights, is_tracing
+from nam_like.models.blocks.weights import WeightSource, conv_tensors, flat
 
 __all__ = ["WaveNet"]
 
@@ -24,7 +24,8 @@ class WaveNet(Net):
         arrays: layer arrays; the residual of each feeds the next, and so does its head.
         head: applied after scaling, or None.
         head_scale: constant factor of the last array's head.
-        condition_dsp: a net that turns the audio into the condition of all arrays; None takes the audio itself.
+        condition_dsp: a net that turns the audio into the condition of all arrays; None takes the audio
+            itself.
         sample_rate: Hz, or None.
 
     Raises:
@@ -49,22 +50,26 @@ class WaveNet(Net):
         self.head_scale: Tensor
         self.condition_dsp = condition_dsp
         check_widths(arrays, head)
+        self.receptive_field = 1 + self._past()
 
-    @property
-    def receptive_field(self) -> int:
-        """1 + past of all arrays, heads and the condition's net (samples).
+    def layer_arrays(self) -> list[LayerArray]:
+        """The layer arrays, in order."""
+        return [cast("LayerArray", array) for array in self.arrays]
 
-        With head kernels longer than 1 before the last array this is an upper bound, as in the realtime engine.
+    def _past(self) -> int:
+        """Past samples of all arrays, heads and the condition's net.
+
+        With head kernels longer than 1 before the last array this is an upper bound, as in the realtime
+        engine.
         """
-        past = sum(array.history for array in self.arrays)
+        past = sum(array.history for array in self.layer_arrays())
         past += self.head.history if self.head else 0
-        past += self.condition_dsp.receptive_field - 1 if self.condition_dsp else 0
-        return 1 + past
+        return past + (self.condition_dsp.receptive_field - 1 if self.condition_dsp else 0)
 
     @property
     def out_channels(self) -> int:
         """Channels of the output: 1, except for the condition of another net."""
-        return self.head.out_channels if self.head else self.arrays[-1].head_size
+        return self.head.out_channels if self.head else self.layer_arrays()[-1].head_size
 
     @property
     def condition_size(self) -> int:
@@ -79,14 +84,15 @@ class WaveNet(Net):
         condition = self.make_condition(x, *conditions)
         if self.condition_dsp is not None:
             x = x[..., self.condition_dsp.receptive_field - 1 :]
-        residual, head, lag = x, None, 0
-        last = len(self.arrays) - 1
-        for index, array in enumerate(self.arrays):
+        residual: Tensor | None = x
+        head: Tensor | None = None
+        lag, last = 0, len(self.arrays) - 1
+        for index, array in enumerate(self.layer_arrays()):
             given = condition if array.condition_size else None
             residual, head = array(residual, given, head, lag, index < last)
             condition = condition[..., array.shrink :]
             lag += array.head_kernel_size - 1
-        y = head * self.head_scale
+        y = cast("Tensor", head) * self.head_scale
         y = y if self.head is None else self.head(y)
         return self._touch_idle(y)
 
@@ -96,25 +102,25 @@ class WaveNet(Net):
 
     def _touch_idle(self, y: Tensor) -> Tensor:
         """Give the last residual's weights, which nothing reads, a zero gradient where ranks wait for one."""
-        if torch.jit.is_tracing() or not (self.training and _distributed()):
+        if is_tracing() or not (self.training and _distributed()):
             return y
-        idle = self.arrays[-1].layers[-1].residual_tensors()
-        return y + 0.0 * sum(tensor.sum() for tensor in idle) if idle else y
+        idle = self.layer_arrays()[-1].stack[-1].residual_tensors()
+        return y + 0.0 * torch.stack([tensor.sum() for tensor in idle]).sum() if idle else y
 
-    # -- export -------------------------------------------------------------------------------------------------
+    # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:
-        """Multiply the output by `gain`: the last convolution after a post-stack head, `head_scale` otherwise."""
+        """Multiply the output by `gain`: `head_scale`, or the last convolution of a post-stack head."""
         with torch.no_grad():
             if self.head is None:
                 self.head_scale.mul_(gain)
                 return
-            for tensor in (self.head.convs[-1].weight, self.head.convs[-1].bias):
+            for tensor in conv_tensors(self.head.conv_list()[-1]):
                 tensor.mul_(gain)
 
     def file_tensors(self) -> Iterator[Tensor]:
         """All weights in the order of a `.nam` file; those of `condition_dsp` stand in its own envelope."""
-        for array in self.arrays:
+        for array in self.layer_arrays():
             yield from array.file_tensors()
         if self.head is not None:
             yield from self.head.file_tensors()
@@ -179,8 +185,8 @@ def check_widths(arrays: Sequence[LayerArray], head: PostHead | None) -> None:
             )
         if after.skip_size != before.head_size:
             raise ValueError(
-                f"expected the skip path of array {index} to have {before.head_size} channels (the head output "
-                f"of array {index - 1}), but got {after.skip_size}"
+                f"expected the skip path of array {index} to have {before.head_size} channels (the head "
+                f"output of array {index - 1}), but got {after.skip_size}"
             )
     if head is not None and head.in_channels != arrays[-1].head_size:
         raise ValueError(

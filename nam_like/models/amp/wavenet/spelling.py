@@ -1,8 +1,8 @@
 """A WaveNet as the `config` of a `.nam` file, in the oldest spelling that expresses it.
 
-0.5.4 is the spelling of the first files and holds ungated tanh nets only: players with code of their own for these
-files take the activation for granted. 0.6.0 has activations, gates, bottlenecks, 1×1s, FiLM, groups and a condition
-net; 0.7.0 kernels per layer, head kernels and a post-stack head.
+0.5.4 is the spelling of the first files and holds ungated tanh nets only: players with code of their own for
+these files take the activation for granted. 0.6.0 has activations, gates, bottlenecks, 1×1s, FiLM, groups
+and a condition net; 0.7.0 kernels per layer, head kernels and a post-stack head.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ __all__ = ["spell", "version_of"]
 
 def spell(net: WaveNet) -> dict[str, Any]:
     """The config of a net that the engine can play as it is (see :func:`engine.engine_form`)."""
-    newest = net.head is not None or any(_needs_newest(array) for array in net.arrays)
-    oldest = not newest and net.condition_dsp is None and all(_is_oldest(array) for array in net.arrays)
+    newest = net.head is not None or any(_needs_newest(array) for array in net.layer_arrays())
+    oldest = (
+        not newest and net.condition_dsp is None and all(_is_oldest(array) for array in net.layer_arrays())
+    )
     write = _newest_array if newest else _oldest_array if oldest else _middle_array
     config: dict[str, Any] = {
-        "layers": [write(array) for array in net.arrays],
+        "layers": [write(array) for array in net.layer_arrays()],
         "head": None if net.head is None else _post_head(net.head),
         "head_scale": shortest(net.head_scale),
     }
