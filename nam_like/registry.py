@@ -370,6 +370,8 @@ OPTIMIZERS = Registry(
 )
 SCHEDULERS = Registry("lr_scheduler", namespaces=("torch.optim.lr_scheduler",), supplied=("optimizer",))
 TASKS = Registry("task")
+#: the task of nets that name none
+DEFAULT_TASK = "regression"
 CALLBACKS = Registry(
     "callback",
     namespaces=("pytorch_lightning.callbacks",),

@@ -158,7 +158,9 @@ class Of:
             return value, (), {}, (), {}
         if not isinstance(value, dict):
             shape = '{"name": …, "config": {…}}'
-            raise refusal(f"expected a {self.kind}: its name, or {shape}, but got {describe(value)}")
+            raise refusal(
+                f"expected {_article(self.kind)} {self.kind}: its name, or {shape}, but got {describe(value)}"
+            )
         present = {key: item for key, item in value.items() if key == "_target_" or not key.startswith("_")}
         allowed_siblings = set(self.siblings.known_keys()) if self.siblings else set()
         siblings = {key: present.pop(key) for key in list(present) if key in allowed_siblings}
@@ -251,6 +253,10 @@ class Several:
         if errors:
             raise ValidationError.from_exception_data(self.of.kind, errors)
         return members
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" or noun.startswith("lr") else "a"
 
 
 def _canonical(value: Component | None) -> dict[str, Any] | None:

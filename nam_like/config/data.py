@@ -194,6 +194,8 @@ class _Reader:
     def _relocate(self, item: InitErrorDetails, entry: _Entry) -> None:
         """Put an error of the merged config where its key stands: in the dataset or in `common`."""
         loc = item.get("loc", ())
+        if item["type"] == "missing" and not isinstance(self.value.get("common") or {}, dict):
+            return  # it may stand in the part that could not be read
         if loc[:1] == ("name",):
             place: Loc = entry.name_at
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nam_like.config.loss import ALWAYS_MEASURED
+from nam_like.registry import DEFAULT_TASK, TASKS
 
 if TYPE_CHECKING:
     from nam_like.config.model import ModelConfig
@@ -22,8 +23,9 @@ def logged_names(model: ModelConfig) -> list[str] | None:
     Returns:
         The names, or None where a task of the user's own does not say.
     """
-    if model.task is not None and model.task.name != "regression":
-        declared = getattr(model.task.entry.load(), "logged_names", None)
+    task = model.task.entry if model.task is not None else TASKS.find(model.net.entry.task or DEFAULT_TASK)
+    if task.name != DEFAULT_TASK:
+        declared = getattr(task.load(), "logged_names", None)
         return list(declared(model)) if declared is not None else None
     terms = list(model.loss.terms)
     return [

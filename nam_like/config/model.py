@@ -12,10 +12,10 @@ from nam_like.config.base import Config, PositiveInt, Str
 from nam_like.config.component import Component, Of, component
 from nam_like.config.lines import refusal
 from nam_like.config.loss import LossConfig
+from nam_like.registry import DEFAULT_TASK
 
 __all__ = ["ModelConfig", "SchedulerSiblings"]
 
-DEFAULT_TASK = "regression"
 PLATEAU = "ReduceLROnPlateau"
 
 
