@@ -131,21 +131,21 @@ class AbstractDataset(TorchDataset[Any]):
         return ()
 
     def handshake(self, net: Any) -> None:
-        """Check that `net` can be trained with these items.
+        """Check that `net` can be trained with these items. The net checks how many conditions there are.
 
         Raises:
-            HandshakeError: the receptive field, the number of conditions or the sample rate does not fit.
+            HandshakeError: the receptive field, the number of knobs or the sample rate does not fit.
         """
         receptive_field = getattr(net, "receptive_field", None)
         if self.nx is not None and isinstance(receptive_field, int) and receptive_field != self.nx:
             raise HandshakeError(
                 f"expected the data's `nx` to be the receptive field, {receptive_field}, but got {self.nx}"
             )
-        wanted = getattr(net, "num_conditions", None)
-        if self.num_conditions is not None and isinstance(wanted, int) and wanted != self.num_conditions:
+        knobs = getattr(net, "num_knobs", None)
+        if self.condition_names and isinstance(knobs, int) and knobs != len(self.condition_names):
             raise HandshakeError(
-                f"expected {wanted} condition tensor(s) beside the audio for the net {type(net).__name__}, "
-                f"but got {self.num_conditions} from {type(self).__name__}"
+                f"expected data with the net's `num_knobs` of {knobs}, but got {len(self.condition_names)}: "
+                f"{', '.join(self.condition_names)}"
             )
         rate = getattr(net, "sample_rate", None)
         if self.sample_rate is not None and isinstance(rate, int | float) and rate != self.sample_rate:

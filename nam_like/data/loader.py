@@ -104,8 +104,8 @@ def make_dataloader(
     if given.get("pin_memory") and not getattr(torch, "accelerator", torch.cuda).is_available():
         LOGGER.debug("`%s.pin_memory` has no use without an accelerator", section)
         given["pin_memory"] = False
-    # A generator of its own: each iteration draws a seed for worker processes, and must not draw it from the global
-    # generator, whose state a resumed run could not reproduce then.
+    # A generator of its own: each iteration draws a seed for worker processes, and must not draw it from the
+    # global generator, whose state a resumed run could not reproduce then.
     generator = torch.Generator().manual_seed(sampler.seed)
     return BatchLoader(dataset, batch_sampler=sampler, collate_fn=_unchanged, generator=generator, **given)
 

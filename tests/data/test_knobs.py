@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from scipy.interpolate import interp1d
 
-from nam_like.data.base import DataError, DatasetContext
+from nam_like.data.base import DataError, DatasetContext, HandshakeError
 from nam_like.data.knobs import KnobError, curves_at, read_knob_csv
 from nam_like.data.parametric import ParametricDataset, ParametricDatasetConfig
 
@@ -193,3 +194,10 @@ def test_silence_is_what_a_closed_volume_plays(
 def test_shapes_are_checked() -> None:
     with pytest.raises(DataError, match=r"knob values of shape \(1, 20\), but got \(1, 19\)"):
         ParametricDataset(torch.zeros(20), torch.zeros(20), torch.zeros(1, 19), knob_names=("gain",), nx=1)
+
+
+def test_the_net_must_have_as_many_knobs(pair: dict[str, Any]) -> None:
+    dataset = build({**pair, "knobs": {"tone": 1, "gain": 2}})
+    dataset.handshake(types.SimpleNamespace(receptive_field=5, num_knobs=2))
+    with pytest.raises(HandshakeError, match="the net's `num_knobs` of 1, but got 2: gain, tone"):
+        dataset.handshake(types.SimpleNamespace(receptive_field=5, num_knobs=1))

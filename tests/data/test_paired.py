@@ -403,11 +403,10 @@ def test_start_and_stop_errors_can_be_told_apart(pair: dict[str, Any]) -> None:
 
 def test_handshake() -> None:
     dataset = PairedDataset(torch.zeros(20), torch.zeros(20), nx=4, ny=5, sample_rate=48000)
-    fitting = {"receptive_field": 4, "num_conditions": 0, "sample_rate": None}
+    fitting = {"receptive_field": 4, "sample_rate": None}
     dataset.handshake(types.SimpleNamespace(**fitting))
     for change, message in (
         ({"receptive_field": 5}, "receptive field, 5, but got 4"),
-        ({"num_conditions": 1}, r"expected 1 condition tensor\(s\) .* but got 0 from PairedDataset"),
         ({"sample_rate": 44100}, "sample rate, 44100 Hz, but got 48000 Hz"),
     ):
         with pytest.raises(HandshakeError, match=message):
