@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nam_like.config.base import Config
 from nam_like.errors import HandshakeError
 
-__all__ = ["BaseNet", "Net", "forward_in_pieces", "is_tracing"]
+__all__ = ["BaseNet", "Net", "check_knobs", "forward_in_pieces", "is_tracing"]
 
 Weights = NDArray[np.float32]
 
@@ -31,24 +31,23 @@ class Net(nn.Module):
 
     Class attributes:
         architecture: the name that the net's `.nam` file carries; empty when it has none.
-        exports: names of the exporters that the class can serve.
         causal: whether an output depends on present and past input only.
         config_model: the pydantic model that describes it.
 
     Attributes:
-        num_conditions: condition tensors that ``forward`` takes after the audio.
+        exports: names of the exporters that can serve the net; an instance may serve fewer than its class.
+        num_conditions: condition tensors that ``forward`` takes after the audio; None where it varies.
         pad_start_default: whether ``forward`` pads when the caller does not say.
         sample_rate: the rate that it was trained at (Hz), or None.
     """
 
     architecture: ClassVar[str] = ""
-    exports: ClassVar[frozenset[str]] = frozenset({"torchscript"})
     causal: ClassVar[bool] = True
     config_model: ClassVar[type[Config] | None] = None
 
-    num_conditions: int = 0
+    exports: frozenset[str] = frozenset({"torchscript"})
+    num_conditions: int | None = 0
     pad_start_default: bool = True
-    _counts_conditions: ClassVar[bool] = True
 
     def __init__(self, sample_rate: float | None = None) -> None:
         super().__init__()
@@ -133,7 +132,7 @@ class Net(nn.Module):
                 f"expected at least {self.receptive_field} input samples (the receptive field), "
                 f"but got {x.shape[-1]}"
             )
-        if len(conditions) != self.num_conditions and self._counts_conditions:
+        if self.num_conditions is not None and len(conditions) != self.num_conditions:
             raise ValueError(
                 f"expected {self.num_conditions} condition tensors after the audio, but got {len(conditions)}"
             )
@@ -200,7 +199,7 @@ class Net(nn.Module):
 
     def export_obstacles(self, exporter: str) -> list[str]:
         """Why this net cannot be exported by `exporter` so that it plays as it trains; empty when it can."""
-        if exporter in self.exports:
+        if exporter in type(self).exports:
             return []
         return [f"a {type(self).__name__} cannot be exported as '{exporter}'"]
 
@@ -213,7 +212,7 @@ class Net(nn.Module):
             HandshakeError: another number of conditions per item, or another sample rate.
         """
         offered = getattr(dataset, "num_conditions", None)
-        if self._counts_conditions and offered is not None and offered != self.num_conditions:
+        if None not in (offered, self.num_conditions) and offered != self.num_conditions:
             raise HandshakeError(
                 f"expected a dataset with {self.num_conditions} conditions for {type(self).__name__}, "
                 f"but got {offered}"
@@ -226,6 +225,19 @@ class Net(nn.Module):
 
 
 BaseNet = Net
+
+
+def check_knobs(count: int, dataset: Any) -> None:
+    """Make sure that a dataset has as many knobs as a net.
+
+    Raises:
+        HandshakeError: it has more or fewer.
+    """
+    names = tuple(getattr(dataset, "condition_names", None) or ())
+    if names and len(names) != count:
+        raise HandshakeError(
+            f"expected a dataset with {count} knobs, but got {len(names)} ({', '.join(names)})"
+        )
 
 
 def is_tracing() -> bool:
@@ -261,10 +273,9 @@ def _takes(function: Any, name: str) -> bool:
 def _infer_conditions(cls: type[Net], function: Any) -> None:
     """Count the arguments after the audio of a plugin's ``forward``; do not count where some are optional."""
     after_audio = list(inspect.signature(function).parameters.values())[2:]
-    if any(p.kind is p.VAR_POSITIONAL or p.default is not p.empty for p in after_audio):
-        cls._counts_conditions = False
-    elif "num_conditions" not in cls.__dict__:
-        cls.num_conditions = len(after_audio)
+    varies = any(p.kind is p.VAR_POSITIONAL or p.default is not p.empty for p in after_audio)
+    if "num_conditions" not in cls.__dict__:
+        cls.num_conditions = None if varies else len(after_audio)
 
 
 def _defines(cls: type[Net], name: str) -> bool:

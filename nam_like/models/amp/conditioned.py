@@ -17,7 +17,7 @@ from nam_like.config.base import Float, PositiveInt
 from nam_like.models.amp.wavenet import FilmShape, LayerArray, PostHead, WaveNet, WaveNetConfig
 from nam_like.models.amp.wavenet.engine import rebuilt
 from nam_like.models.amp.wavenet.layer import Layer
-from nam_like.models.base import Net, Weights
+from nam_like.models.base import Net, Weights, check_knobs
 from nam_like.models.blocks.film import FiLM
 from nam_like.models.blocks.problems import Problem, refuse_all
 
@@ -53,6 +53,8 @@ class ConditionedWaveNet(WaveNet):
         super().__init__(arrays, head, head_scale, condition_dsp, sample_rate)
         self.num_knobs = num_knobs
         self.num_conditions = 1
+        if export_knobs is None:
+            self.exports = self.exports - {"nam"}
         self.export_knobs = None if export_knobs is None else tuple(export_knobs)
 
     @property
@@ -68,6 +70,11 @@ class ConditionedWaveNet(WaveNet):
                 f"expected knobs of shape (B, {self.num_knobs}) or (B, {self.num_knobs}, L), "
                 f"but got {tuple(conditions[0].shape)}"
             )
+
+    def handshake(self, dataset: Any) -> None:
+        """See :meth:`Net.handshake`; the number of knobs must fit, too."""
+        super().handshake(dataset)
+        check_knobs(self.num_knobs, dataset)
 
     def make_condition(self, x: Tensor, *conditions: Tensor) -> Tensor:
         """Audio ``(B, 1, L)`` (or what `condition_dsp` makes of it) and knobs, side by side."""

@@ -79,7 +79,7 @@ class ConvNet(Net):
     """
 
     architecture: ClassVar[str] = "ConvNet"
-    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+    exports: frozenset[str] = frozenset({"nam", "torchscript", "onnx"})
 
     def __init__(
         self,

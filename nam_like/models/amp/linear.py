@@ -26,7 +26,7 @@ class Linear(Net):
     """
 
     architecture: ClassVar[str] = "Linear"
-    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+    exports: frozenset[str] = frozenset({"nam", "torchscript", "onnx"})
 
     def __init__(self, receptive_field: int, *, bias: bool = False, sample_rate: float | None = None) -> None:
         super().__init__(sample_rate)

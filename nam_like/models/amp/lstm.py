@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nam_like.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from nam_like.models.base import Net, Weights, is_tracing
+from nam_like.models.base import Net, Weights, check_knobs, is_tracing
 from nam_like.models.blocks.problems import Problem, refuse_all
 from nam_like.models.blocks.tracing import untraced
 from nam_like.models.blocks.weights import WeightSource, flat
@@ -59,7 +59,7 @@ class LSTM(Net):
     """
 
     architecture: ClassVar[str] = "LSTM"
-    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+    exports: frozenset[str] = frozenset({"nam", "torchscript", "onnx"})
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class LSTM(Net):
         self.num_conditions = 1 if input_size > 1 else 0
         self.train_burn_in, self.train_truncate = train_burn_in, train_truncate
         self.export_silence, self.export_knobs = export_silence, export_knobs
+        if input_size > 1 and export_knobs is None:
+            self.exports = self.exports - {"nam"}
         self.core = nn.LSTM(input_size, hidden_size, num_layers, bias=bias, dropout=dropout, batch_first=True)
         self.head = nn.Linear(hidden_size, 1)
         self.initial_hidden = nn.Parameter(torch.zeros(num_layers, hidden_size))
@@ -235,6 +237,11 @@ class LSTM(Net):
             made["weight_ih_l0"].copy_(weight[:, :1])
             made["bias_ih_l0"].add_(weight[:, 1:] @ values)
         return plain.train(self.training)
+
+    def handshake(self, dataset: Any) -> None:
+        """See :meth:`Net.handshake`; the number of knobs must fit, too."""
+        super().handshake(dataset)
+        check_knobs(self.core.input_size - 1, dataset)
 
     def engine_net(self) -> Net:
         """This net, with its knobs at `export_knobs`."""

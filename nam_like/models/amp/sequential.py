@@ -7,7 +7,7 @@ after each other, and a WaveNet or ConvNet with a filter behind it (which goes i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +37,7 @@ class Sequential(Net):
         ValueError: no nets, or one that takes knobs.
     """
 
-    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+    exports: frozenset[str] = frozenset({"nam", "torchscript", "onnx"})
 
     def __init__(self, models: Sequence[Net], *, sample_rate: float | None = None) -> None:
         super().__init__(sample_rate)

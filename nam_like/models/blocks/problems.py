@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from nam_like.config.lines import line
 
 __all__ = ["Problem", "refuse", "refuse_all"]
 
@@ -25,14 +26,7 @@ def refuse_all(title: str, problems: Iterable[Problem]) -> None:
     Raises:
         ValidationError: with one line per problem.
     """
-    lines = [
-        InitErrorDetails(
-            type=PydanticCustomError("expected", "{text}", {"text": problem.message}),
-            loc=problem.loc,
-            input=problem.value,
-        )
-        for problem in problems
-    ]
+    lines = [line(problem.message, problem.loc, problem.value) for problem in problems]
     if lines:
         raise ValidationError.from_exception_data(title, lines)
 

@@ -33,7 +33,7 @@ class WaveNet(Net):
     """
 
     architecture: ClassVar[str] = "WaveNet"
-    exports: ClassVar[frozenset[str]] = frozenset({"nam", "torchscript", "onnx"})
+    exports: frozenset[str] = frozenset({"nam", "torchscript", "onnx"})
 
     def __init__(
         self,
