@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from nam_like.data.segments import SegmentMap, _splitmix64_tensor, gather, mix_seed, splitmix64
 from nam_like.errors import UserError
