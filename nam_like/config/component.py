@@ -18,7 +18,7 @@ from nam_like.config.lines import Loc, line, refusal, relocated
 from nam_like.config.signature import config_from_callable, given
 from nam_like.registry import Entry, Registry, UnknownNameError, did_you_mean, registry_of
 
-__all__ = ["SPELLINGS", "Component", "Of", "Several", "component"]
+__all__ = ["SPELLINGS", "Component", "Members", "Of", "Several", "component"]
 
 #: key that names the component → key that holds its config, in order of precedence
 SPELLINGS = {
@@ -205,6 +205,16 @@ class Of:
         return self.default, (), present, (), siblings
 
 
+class Members(list[Component]):
+    """What :class:`Several` reads.
+
+    Attributes:
+        alone: the one member stood there without a list around it.
+    """
+
+    alone: bool = False
+
+
 @dataclass(frozen=True)
 class Several:
     """Annotation of a field that holds a list of components, or one alone.
@@ -234,7 +244,7 @@ class Several:
         options = [one, {"type": "array", "items": one}, *([{"type": "boolean"}] if self.or_bool else [])]
         return {"anyOf": [*options, {"type": "null"}]}
 
-    def validate(self, value: Any) -> list[Component] | bool | None:
+    def validate(self, value: Any) -> Members | bool | None:
         """Read a list of components; every member's errors are reported, each at its index.
 
         Raises:
@@ -243,8 +253,10 @@ class Several:
         if value is None or (self.or_bool and isinstance(value, bool)):
             return value
         if not isinstance(value, list | tuple):
-            return [self.of.validate(value)]
-        members, errors = [], []
+            one = Members([self.of.validate(value)])
+            one.alone = True
+            return one
+        members, errors = Members(), []
         for index, item in enumerate(value):
             try:
                 members.append(self.of.validate(item))

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from nam_like.config.base import Config, Int, PositiveFloat, PositiveInt, Str, describe
-from nam_like.config.component import Component, Of, Several
+from nam_like.config.component import Component, Members, Of, Several
 from nam_like.config.lines import Loc, refusal
 from nam_like.config.signature import Arguments, given
 from nam_like.registry import did_you_mean
@@ -59,10 +59,10 @@ _LOADER = Arguments(
 class TrainerConfig(Config):
     """Arguments of Lightning's Trainer that mean more than their annotation says; the others are derived."""
 
-    callbacks: Annotated[list[Component] | None, Several(Of("callback", flat=True))] = Field(
+    callbacks: Annotated[Members | None, Several(Of("callback", flat=True))] = Field(
         None, description="as `callbacks` beside `trainer`"
     )
-    logger: Annotated[list[Component] | bool | None, Several(Of("logger", flat=True), or_bool=True)] = Field(
+    logger: Annotated[Members | bool | None, Several(Of("logger", flat=True), or_bool=True)] = Field(
         None, description="as `loggers` beside `trainer`; false switches the standard loggers off"
     )
 
@@ -196,8 +196,12 @@ class LearningConfig(Config):
         """Every callback of the file with the path it stands at, those inside `trainer` too."""
         for index, callback in enumerate(self.callbacks):
             yield ("callbacks", index), callback
-        for index, callback in enumerate(self.trainer.callbacks or []):
-            yield ("trainer", "callbacks", index), callback
+        inner = self.trainer.callbacks
+        for index, callback in enumerate(inner or []):
+            yield (
+                ("trainer", "callbacks") if inner and inner.alone else ("trainer", "callbacks", index),
+                callback,
+            )
 
     def all_callbacks(self) -> list[Component]:
         """The callbacks of the file, those inside `trainer` too; the run adds its own."""

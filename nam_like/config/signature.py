@@ -8,6 +8,7 @@ different things to ``val_check_interval``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import types
@@ -181,12 +182,15 @@ class Arguments:
 
 
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    """The evaluated annotations, or none where they cannot be evaluated."""
-    function = cast("Any", target).__init__ if isinstance(target, type) else target
-    try:
-        return typing.get_type_hints(inspect.unwrap(function))
-    except Exception:
-        return {}
+    """The evaluated annotations, without those that cannot be evaluated: their check is then by name only."""
+    function = inspect.unwrap(cast("Any", target).__init__ if isinstance(target, type) else target)
+    names = getattr(function, "__globals__", {})
+    hints: dict[str, Any] = {}
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        alone = types.SimpleNamespace(__annotations__={name: annotation})
+        with contextlib.suppress(Exception):
+            hints |= typing.get_type_hints(alone, globalns=names)
+    return hints
 
 
 def _default(value: Any) -> Any:

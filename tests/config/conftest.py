@@ -92,7 +92,7 @@ def _fake_net():
     NETS.unregister("FakeNet")
 
 
-@pytest.fixture()
+@pytest.fixture
 def files(tmp_path: Path) -> Files:
     """Three valid files."""
     made = Files(tmp_path)
