@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
         if value is not None:
             texts[data] = _with_path(texts[data], key, value)
-    texts = {path: _with_local_schema(text) for path, text in texts.items()}
+    texts = {path: _with_local_schema(text, path.stem) for path, text in texts.items()}
     for kind in KINDS:
         if schema_file(kind).is_file():
             texts[folder / "schema" / schema_file(kind).name] = schema_file(kind).read_text(encoding="utf-8")
@@ -75,6 +75,12 @@ def _with_path(text: str, key: str, value: str) -> str:
     return changed
 
 
-def _with_local_schema(text: str) -> str:
-    """`text` with ``$schema`` pointing at the copy that is written beside it."""
-    return re.sub(r'("\$schema"\s*:\s*)"[^"]*?([^"/]+\.schema\.json)"', r'\1"./schema/\2"', text)
+def _with_local_schema(text: str, kind: str) -> str:
+    """`text` with ``$schema`` naming the copy that is written beside it, for completion in editors."""
+    local = f"./schema/{kind}.schema.json"
+    changed, count = re.subn(r'("\$schema"\s*:\s*)"[^"]*"', rf'\1"{local}"', text, count=1)
+    return (
+        changed
+        if count
+        else re.sub(r"^\{[ \t]*$", f'{{\n  "$schema": "{local}",', text, count=1, flags=re.MULTILINE)
+    )

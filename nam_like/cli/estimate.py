@@ -1,0 +1,124 @@
+"""What a net costs: multiplications per sample, and memory while it is trained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from nam_like.models.base import Net
+
+__all__ = ["macs_per_sample", "parameter_count", "training_bytes"]
+
+_SPAN = 64
+# weights, gradients and two moments of Adam
+_COPIES = 4
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Number of weights that are trained."""
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+
+
+def macs_per_sample(net: Net) -> float:
+    """Multiply-accumulates per output sample, once the net runs.
+
+    Counted in the matrix products and convolutions of two forward passes of different lengths: the difference
+    leaves out what only the first sample costs. Recurrent layers, whose kernels torch does not count, use each
+    weight matrix once per sample.
+    """
+    device = next(net.parameters(), torch.empty(0)).device
+    layers = [module for module in net.modules() if isinstance(module, nn.RNNBase)]
+
+    def flops(samples: int) -> int:
+        x = torch.zeros(1, net.receptive_field - 1 + samples, device=device)
+        with _Counter(layers) as counter, torch.no_grad(), _evaluating(net):
+            net(x, *_conditions(net, x), pad_start=False)
+        return counter.flops
+
+    counted = (flops(2 * _SPAN) - flops(_SPAN)) / _SPAN / 2
+    recurrent = sum(
+        parameter.numel()
+        for layer in layers
+        for name, parameter in layer.named_parameters(recurse=False)
+        if name.startswith("weight")
+    )
+    return counted + recurrent
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up the floating-point operations of what torch has a formula for, outside of `layers`."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.flops = 0
+        self._inside = 0
+        self._hooks = [layer.register_forward_pre_hook(self._enter) for layer in layers]
+        self._hooks += [layer.register_forward_hook(self._leave) for layer in layers]
+
+    def _enter(self, module: nn.Module, given: Any) -> None:
+        self._inside += 1
+
+    def _leave(self, module: nn.Module, given: Any, out: Any) -> None:
+        self._inside -= 1
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None and not self._inside:
+            self.flops += int(formula(*args, **(kwargs or {}), out_val=out))
+        return out
+
+    def __exit__(self, *error: Any) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        super().__exit__(*error)
+
+
+def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
+    """Bytes that a training step needs: what autograd keeps of one item, times the batch, and the weights.
+
+    Args:
+        net: the net.
+        item: ``(x (nx+ny−1,), *conditions, y (ny,))``.
+        batch_size: items per step.
+    """
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    own = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
+    x, *conditions, y = (tensor[None] for tensor in item)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = (net(x, *conditions, pad_start=False) - y).square().mean()
+    activations = sum(size for pointer, size in kept.items() if pointer not in own)
+    del loss
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in net.parameters())
+    return batch_size * activations + _COPIES * weights
+
+
+def _conditions(net: Net, x: Tensor) -> tuple[Tensor, ...]:
+    """Knobs in the middle, as many as the net takes."""
+    names = getattr(net, "num_knobs", 1)
+    return tuple(torch.full((len(x), names), 0.5, device=x.device) for _ in range(net.num_conditions or 0))
+
+
+@contextlib.contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Switch to evaluation, and back."""
+    was_training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(was_training)
