@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nam_like.cli.console import DONE, table
 
 if TYPE_CHECKING:
-    from nam_like.config.run import RunConfig
     from nam_like.data.base import AbstractDataset
-    from nam_like.models.base import Net
+    from nam_like.train.prepare import Job
 
 EXAMPLES = """examples:
   nam_like check data.json model.json learning.json
@@ -41,44 +41,38 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not arguments.no_extensions:
         extensions.load_extensions()
-    from nam_like.config.importable import importable
-    from nam_like.config.netcheck import check_net, exporters_for
     from nam_like.config.run import load_run
-    from nam_like.data.build import build_datasets
+    from nam_like.train.prepare import prepare
+    from nam_like.train.quiet import quiet_lightning
 
     config = load_run(arguments.data, arguments.model, arguments.learning, arguments.overrides)
-    net = check_net(config)
-    with importable(config.folders):
-        datasets = build_datasets(config.data, net.receptive_field, config.folders, config.learning.seed)
-    try:
-        for dataset in (datasets.train, datasets.validation):
-            net.sample_rate = dataset.sample_rate
-            dataset.handshake(net)
-            net.handshake(dataset)
+    with quiet_lightning():
+        job = prepare(config, Path())
         facts = {
-            "net": _net_facts(config, net),
-            "train": _split_facts(datasets.train),
-            "validation": _split_facts(datasets.validation),
-            "training": _training_facts(config, net, datasets.train),
-            "export": [exporter.name for exporter in exporters_for(config.learning, net)],
-            "output_gain": datasets.output_gain,
+            "net": _net_facts(job),
+            "train": _split_facts(job.datasets.train),
+            "validation": _split_facts(job.datasets.validation),
+            "training": _training_facts(job),
+            "export": [exporter.name for exporter in job.exporters],
+            "output_gain": job.datasets.output_gain,
         }
-    finally:
-        for dataset in (datasets.train, datasets.validation):
+        for dataset in (job.datasets.train, job.datasets.validation):
             dataset.teardown()
     print(json.dumps(facts, indent=2) if arguments.json else _text(facts))
     return DONE
 
 
-def _net_facts(config: RunConfig, net: Net) -> dict[str, Any]:
+def _net_facts(job: Job) -> dict[str, Any]:
     from nam_like.cli.estimate import macs_per_sample, parameter_count
+    from nam_like.train.streaming import has_finite_memory
 
-    entry = config.model.net.entry
+    entry, net = job.config.model.net.entry, job.net
     rate = net.sample_rate
     return {
         "name": entry.name,
         "family": entry.family,
         "parameters": parameter_count(net),
+        "recurrent": not has_finite_memory(net),
         "receptive_field": net.receptive_field,
         "receptive_field_ms": 1e3 * net.receptive_field / rate if rate else None,
         "sample_rate": rate,
@@ -97,24 +91,20 @@ def _split_facts(dataset: AbstractDataset) -> dict[str, Any]:
     }
 
 
-def _training_facts(config: RunConfig, net: Net, dataset: AbstractDataset) -> dict[str, Any]:
+def _training_facts(job: Job) -> dict[str, Any]:
     from nam_like.cli.estimate import training_bytes
-    from nam_like.config.signature import given
-    from nam_like.data.loader import make_dataloader
+    from nam_like.train.fit import DEFAULT_EPOCHS
 
-    loader = make_dataloader(
-        dataset, given(config.learning.train_dataloader), train=True, seed=config.learning.seed
-    )
-    trainer = config.learning.trainer_arguments()
+    trainer = job.config.learning.trainer_arguments()
     limit = trainer.get("limit_train_batches", 1.0)
-    steps = min(len(loader), limit) if isinstance(limit, int) else int(len(loader) * limit)
-    batch_size = loader.batches.batch_size
+    batches = len(job.train_loader)
+    batch_size = job.train_loader.batches.batch_size
     return {
-        "task": config.model.resolved_task().name,
+        "task": job.config.model.resolved_task().name,
         "batch_size": batch_size,
-        "steps_per_epoch": steps,
-        "max_epochs": trainer.get("max_epochs"),
-        "memory_bytes": training_bytes(net, dataset[0], batch_size),
+        "steps_per_epoch": min(batches, limit) if isinstance(limit, int) else int(batches * limit),
+        "max_epochs": trainer.get("max_epochs", DEFAULT_EPOCHS),
+        "memory_bytes": training_bytes(job.net, job.datasets.train[0], batch_size),
     }
 
 
@@ -122,6 +112,8 @@ def _text(facts: dict[str, Any]) -> str:
     net, training = facts["net"], facts["training"]
     milliseconds = net["receptive_field_ms"]
     field = f"{net['receptive_field']} samples" + (f" ({milliseconds:.1f} ms)" if milliseconds else "")
+    if net["recurrent"]:
+        field = "unbounded (the net is recurrent)"
     macs = net["macs_per_sample"]
     per_second = f", {macs * net['sample_rate'] / 1e9:.3g} billion per second" if net["sample_rate"] else ""
     epochs = training["max_epochs"]
@@ -135,7 +127,7 @@ def _text(facts: dict[str, Any]) -> str:
         (
             "training",
             f"{training['task']}, {training['steps_per_epoch']} steps of {training['batch_size']} per epoch"
-            + (f", {epochs} epochs" if epochs else ""),
+            + (f", {epochs} epochs" if epochs != -1 else ""),
         ),
         ("memory", f"about {_bytes(training['memory_bytes'])} for a training step, beside PyTorch itself"),
         ("export", ", ".join(facts["export"]) or "nothing"),

@@ -28,18 +28,18 @@ def parameter_count(net: nn.Module) -> int:
 def macs_per_sample(net: Net) -> float:
     """Multiply-accumulates per output sample, once the net runs.
 
-    Counted in the matrix products and convolutions of two forward passes of different lengths: the difference
-    leaves out what only the first sample costs. Recurrent layers, whose kernels torch does not count, use each
-    weight matrix once per sample.
+    Counted in the matrix products and convolutions of two forward passes of different lengths; what only the
+    first sample costs drops out of the difference. Recurrent layers, whose kernels torch does not count, use
+    each weight matrix once per sample.
     """
     device = next(net.parameters(), torch.empty(0)).device
     layers = [module for module in net.modules() if isinstance(module, nn.RNNBase)]
 
-    def flops(samples: int) -> int:
+    def flops(samples: int) -> float:
         x = torch.zeros(1, net.receptive_field - 1 + samples, device=device)
         with _Counter(layers) as counter, torch.no_grad(), _evaluating(net):
             net(x, *_conditions(net, x), pad_start=False)
-        return counter.flops
+        return float(counter.flops)
 
     counted = (flops(2 * _SPAN) - flops(_SPAN)) / _SPAN / 2
     recurrent = sum(
@@ -51,11 +51,11 @@ def macs_per_sample(net: Net) -> float:
     return counted + recurrent
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the floating-point operations of what torch has a formula for, outside of `layers`."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
         self._inside = 0
         self._hooks = [layer.register_forward_pre_hook(self._enter) for layer in layers]
@@ -79,7 +79,7 @@ class _Counter(TorchDispatchMode):
     def __exit__(self, *error: Any) -> None:
         for hook in self._hooks:
             hook.remove()
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
 
 def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:

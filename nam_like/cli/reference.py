@@ -22,7 +22,7 @@ Every key of the three files and every option of every built-in component, made 
 A component is written `{"name": …, "config": {…}}`; the tables list its config. `required` means that there
 is no default. Keys that begin with `_` are notes and may stand anywhere.
 
-Components of torch and Lightning take the arguments of their class: `nam_like show optimizer AdamW` lists them.
+Components of torch and Lightning take the arguments of their class (`nam_like show optimizer AdamW`).
 """
 
 
