@@ -48,7 +48,7 @@ class LightningModule(pl.LightningModule):
         optimizer: component of the optimizer; None for a module that is only evaluated.
         lr_scheduler: the schedule of its learning rate.
         val_loss: what ``val_loss`` is: ``"mse"`` or ``"esr"`` (the metrics), ``"total"`` (the weighted sum), or the
-            name of a term.
+            name of a term or metric.
         metrics: further metrics by the name they are logged under; ``ESR`` and ``MSE`` are always there.
     """
 
@@ -151,7 +151,9 @@ class LightningModule(pl.LightningModule):
         terms = dict(zip(names, (sums[:-1] / sums[-1]).tolist(), strict=True))
         values = {f"val_{name}": terms[name] for name in self.objective.names}
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"The ``compute`` method of metric", category=UserWarning)
+            warnings.filterwarnings(
+                "ignore", message=r"The ``compute`` method of metric", category=UserWarning
+            )
             values |= {name: float(metric.compute()) for name, metric in self.val_metrics.items()}
         values["val_loss"] = self._ranked(terms, values)
         # Logged in float64 the exact value survives in file names; Lightning's own default is float32.
@@ -245,9 +247,11 @@ class LightningModule(pl.LightningModule):
     # -- details ------------------------------------------------------------------------------------------------
 
     def _check_val_loss(self) -> None:
-        known = ("mse", "esr", "total", *self.objective.names)
+        known = ("mse", "esr", "total", *self.objective.names, *self.val_metrics)
         if self.val_loss not in known:
-            raise UserError(f"expected loss.val_loss to be one of {', '.join(known)}, but got '{self.val_loss}'")
+            raise UserError(
+                f"expected loss.val_loss to be one of {', '.join(known)}, but got '{self.val_loss}'"
+            )
 
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
         """The value called ``val_loss``; the metrics stand for plain MSE and ESR terms, whose mean they refine."""
@@ -256,7 +260,7 @@ class LightningModule(pl.LightningModule):
             loss is None or (isinstance(loss, MSELoss | ESRLoss) and loss.pre_emphasis is None)
         ):
             return values[self.val_loss.upper()]
-        return terms[self.val_loss]
+        return values[self.val_loss] if self.val_loss in self.val_metrics else terms[self.val_loss]
 
     def _log_train_means(self) -> None:
         if self._train_sums is None:

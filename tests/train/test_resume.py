@@ -59,7 +59,9 @@ def same_course(a, b, first_epoch):
     assert ours
 
 
-@pytest.mark.parametrize("schedule", [{}, EXPONENTIAL, PLATEAU, PER_STEP], ids=["none", "exp", "plateau", "step"])
+@pytest.mark.parametrize(
+    "schedule", [{}, EXPONENTIAL, PLATEAU, PER_STEP], ids=["none", "exp", "plateau", "step"]
+)
 @pytest.mark.parametrize("at", [0, 3, 4, 5, 8], ids=lambda at: f"batch{at}")
 def test_after_a_signal_in_any_batch(tmp_path, schedule, at):
     whole = make_task(**schedule)
@@ -95,7 +97,9 @@ def test_while_gradients_are_accumulated(tmp_path, at):
     assert torch.equal(weights(whole), weights(resumed))
 
 
-@pytest.mark.parametrize("schedule", [{}, EXPONENTIAL, PLATEAU, PER_STEP], ids=["none", "exp", "plateau", "step"])
+@pytest.mark.parametrize(
+    "schedule", [{}, EXPONENTIAL, PLATEAU, PER_STEP], ids=["none", "exp", "plateau", "step"]
+)
 @pytest.mark.parametrize("options", [{}, {"check_val_every_n_epoch": 3}], ids=["validated", "not_validated"])
 def test_after_a_finished_epoch(tmp_path, schedule, options):
     if schedule is PLATEAU and options:

@@ -68,7 +68,11 @@ class RunProgress(ProgressBar):
         self._started = time.monotonic()
         self._first_batch = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if self._enabled and self.live:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[text]}"),
+            )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
             self._bar.start()
             self._task = self._bar.add_task("", total=None, text="")

@@ -1,0 +1,157 @@
+"""Hand the trained net on: each export is written, read back, compared, and deleted if it does not agree."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nam_like.errors import ExportError
+from nam_like.export.base import Exporter, Verification
+from nam_like.export.metadata import build_metadata, measure_levels
+from nam_like.models.base import Net
+from nam_like.train.evaluate import Excerpt
+
+__all__ = ["Export", "export_all", "model_metadata", "playback_esr", "undo_gain"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Export:
+    """One exported file.
+
+    Attributes:
+        name: of the exporter.
+        path: the file.
+        verification: how far it is from the net; None for formats that nothing here can read.
+    """
+
+    name: str
+    path: Path
+    verification: Verification | None
+
+
+class _Scaled(Net):
+    """A net whose output is multiplied, for nets that cannot take the factor into their weights."""
+
+    def __init__(self, net: Net, factor: float) -> None:
+        super().__init__(net.sample_rate)
+        self.net = net
+        self.factor = factor
+        self.receptive_field = int(net.receptive_field)
+        self.num_conditions = net.num_conditions
+        self.exports = net.exports - {"nam"}  # type: ignore[misc]
+
+    def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
+        output: Tensor = self.net(x, *conditions, pad_start=False)
+        return self.factor * output
+
+    def export_conditions(self) -> tuple[Tensor, ...]:
+        return self.net.export_conditions()
+
+
+def undo_gain(net: Net, gain: float) -> Net:
+    """A copy of the net on the CPU, ready to export, that plays at the level of the recordings.
+
+    Args:
+        net: trained on targets that were multiplied by `gain`.
+        gain: the factor.
+    """
+    ready = copy.deepcopy(net).cpu().eval()
+    if gain == 1.0:
+        return ready
+    try:
+        ready.scale_output(1.0 / gain)
+    except NotImplementedError:
+        ready = _Scaled(ready, 1.0 / gain).eval()
+    return ready
+
+
+def model_metadata(net: Net, user: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of an export of `net`; loudness and gain are left out where it takes unknown conditions."""
+    conditions = net.export_conditions()
+    levels: dict[str, float] = {}
+    if len(conditions) == net.num_conditions:
+
+        def play(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            with torch.no_grad():
+                output: Tensor = net(torch.from_numpy(x)[None], *conditions, pad_start=True)
+            return output[0].numpy()
+
+        levels = measure_levels(play, float(net.sample_rate or 48_000.0))
+    return build_metadata(user, levels, training)
+
+
+def export_all(
+    net: Net,
+    exporters: list[Exporter],
+    folder: Path,
+    metadata: dict[str, Any],
+    audio: NDArray[np.float32],
+    stem: str = "model",
+) -> list[Export]:
+    """Write and verify every export.
+
+    Args:
+        net: in ``eval()``, on the CPU.
+        exporters: what writes.
+        folder: where to.
+        metadata: of the model.
+        audio: what an export is compared on, ``(L,)``.
+        stem: name of the files.
+
+    Raises:
+        ExportError: one could not be written or does not play as the net; its file is gone, the others stay.
+    """
+    done: list[Export] = []
+    failures: list[str] = []
+    for exporter in exporters:
+        path = folder / f"{stem}{exporter.suffix}"
+        try:
+            exporter.write(net, path, metadata)
+            verification = exporter.verify(net, path, audio) if _can_be_read(exporter, net) else None
+        except ExportError as error:
+            path.unlink(missing_ok=True)
+            failures.append(str(error))
+            continue
+        done.append(Export(exporter.name, path, verification))
+    if failures:
+        raise ExportError("; ".join(failures))
+    return done
+
+
+def playback_esr(path: Path, piece: Excerpt, receptive_field: int) -> float | None:
+    """ESR of a `.nam` file as plugins play it by default, with their approximate tanh; None without signal.
+
+    Args:
+        path: the file.
+        piece: validation audio.
+        receptive_field: the first samples, which depend on what came before, are left out.
+    """
+    from nam_like.export.nam_read import load_nam
+
+    played = load_nam(path).process(piece.x, fast_tanh=True).astype(np.float64)[receptive_field - 1 :]
+    target = piece.y.astype(np.float64)[receptive_field - 1 :]
+    energy = float(np.sum(target**2))
+    return float(np.sum((played - target) ** 2)) / energy if energy > 0.0 else None
+
+
+def _can_be_read(exporter: Exporter, net: Net) -> bool:
+    """Whether anything here plays the file; architectures of plugins are known to nobody but them."""
+    if not getattr(exporter, "foreign", False):
+        return True
+    from nam_like.export.nam import ARCHITECTURES
+
+    if (net.engine_net().architecture or type(net).__name__) in ARCHITECTURES:
+        return True
+    log.warning("%s: no reader knows this architecture, the file is not verified", type(net).__name__)
+    return False

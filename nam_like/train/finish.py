@@ -1,0 +1,200 @@
+"""What follows the fit: the best weights are loaded, exported and proven, then drawn and reported."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nam_like.export.metadata import finite
+from nam_like.train.checkpoints import RECORD, load_net_weights
+from nam_like.train.evaluate import PlayedFile, excerpt, play_validation
+from nam_like.train.exporting import Export, export_all, model_metadata, playback_esr, undo_gain
+from nam_like.train.fit import Fitted
+from nam_like.train.prepare import Job
+from nam_like.train.run_folder import RunFolder, versions
+
+__all__ = ["HandedOn", "hand_on", "show_results"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class HandedOn:
+    """What a run leaves.
+
+    Attributes:
+        best: the epoch, step and metrics of the exported weights.
+        files: validation files as the net plays them.
+        exports: exported files.
+        playback_esr: ESR of the `.nam` as plugins play it by default (approximate tanh); None without one.
+    """
+
+    best: dict[str, Any]
+    files: list[PlayedFile] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
+    playback_esr: float | None = None
+
+
+def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
+    """Load the best weights, export them and prove each export; None when nothing was trained yet.
+
+    Raises:
+        ExportError: an export does not play as the net.
+    """
+    checkpoint = _best_checkpoint(fitted)
+    if checkpoint is None:
+        return None
+    job.net.cpu()
+    record = load_net_weights(job.net, checkpoint).get(RECORD, {})
+    job.net.eval()
+    for dataset in (job.datasets.train, job.datasets.validation):
+        dataset.handshake(job.net)
+    result = HandedOn(_best(fitted, record))
+    net = undo_gain(job.net, job.datasets.output_gain)
+    training = training_record(job, fitted, result.best)
+    metadata = model_metadata(net, job.config.data.metadata.model_dump(exclude_none=True), training)
+    piece = excerpt(net, job.datasets.validation)
+    exporters = [component.build() for component in job.exporters]
+    result.exports = export_all(net, exporters, folder.path, metadata, piece.x)
+    for export in result.exports:
+        if export.path.suffix == ".nam" and export.verification is not None:
+            result.playback_esr = playback_esr(export.path, piece, int(net.receptive_field))
+    folder.update(**_facts(result))
+    _say(result)
+    return result
+
+
+def show_results(job: Job, result: HandedOn, fitted: Fitted, folder: RunFolder, *, show: bool) -> None:
+    """Draw the pictures and write the report. What fails here is said, and costs nothing."""
+    try:
+        from nam_like.train.plots import Prediction, plot_run
+        from nam_like.train.report import write_report
+
+        result.files = play_validation(job.net, job.datasets.validation)
+        rate = float(job.datasets.validation.sample_rate or 48_000.0)
+        predictions = [
+            Prediction(file.name, file.x, file.y, file.y_hat, rate, file.esr) for file in result.files
+        ]
+        folder.update(validation_files=[{"name": file.name, "esr": file.esr} for file in result.files])
+        title = _title(job, result, fitted)
+        images = plot_run(
+            folder.path, predictions=predictions, metrics_csv=folder.metrics, title=title, show=show
+        )
+        write_report(
+            folder.path,
+            title=title,
+            predictions=predictions,
+            images=images,
+            metrics_csv=folder.metrics,
+            summary=_summary(job, result, fitted),
+            configs={f"config_{name}.json": value for name, value in job.config.canonical().items()},
+        )
+    except Exception as error:  # the model is already written, and a picture is not worth a failed run
+        log.warning("the plots or the report could not be made: %s: %s", type(error).__name__, error)
+        log.debug("details", exc_info=True)
+
+
+def training_record(job: Job, fitted: Fitted, best: dict[str, Any]) -> dict[str, Any]:
+    """The ``training`` part of an export's metadata."""
+    metrics = best.get("metrics", {})
+    configs = job.config.canonical()
+    record: dict[str, Any] = finite(
+        {
+            "epochs": fitted.epochs,
+            "steps": fitted.steps,
+            "best_epoch": best.get("epoch"),
+            "best_step": best.get("step"),
+            "validation_esr": metrics.get("ESR"),
+            "validation_mse": metrics.get("MSE"),
+            "interrupted": fitted.interrupted or None,
+            "seed": job.config.learning.seed,
+            "versions": versions(),
+            "settings": {
+                "receptive_field": int(job.net.receptive_field),
+                "ny": job.datasets.train.ny,
+                "output_gain": job.datasets.output_gain,
+                "optimizer": configs["model"].get("optimizer"),
+                "lr_scheduler": configs["model"].get("lr_scheduler"),
+                "loss": configs["model"].get("loss"),
+                "train_dataloader": configs["learning"].get("train_dataloader"),
+            },
+        }
+    )
+    return record
+
+
+def _best_checkpoint(fitted: Fitted) -> Path | None:
+    """The best weights; the last ones of a run without any validation."""
+    if fitted.checkpoints.best.is_file():
+        return fitted.checkpoints.best
+    if fitted.checkpoints.last.is_file():
+        log.warning("no validation was run: the last weights are exported, nothing says how good they are")
+        return fitted.checkpoints.last
+    return None
+
+
+def _best(fitted: Fitted, record: dict[str, Any]) -> dict[str, Any]:
+    """Epoch, step and metrics of the weights that are exported."""
+    if fitted.ranking:
+        entry = fitted.ranking[0]
+        return {key: entry[key] for key in ("epoch", "step", "metrics")}
+    return {"epoch": record.get("position", {}).get("epoch"), "step": fitted.steps, "metrics": {}}
+
+
+def _facts(result: HandedOn) -> dict[str, Any]:
+    """What run.json says about the result."""
+    facts: dict[str, Any] = finite(
+        {
+            "best": result.best,
+            "playback_esr": result.playback_esr,
+            "exports": [
+                {
+                    "exporter": export.name,
+                    "file": export.path.name,
+                    "bytes": export.path.stat().st_size,
+                    "difference": None if export.verification is None else export.verification.max_abs,
+                }
+                for export in result.exports
+            ],
+        }
+    )
+    return facts
+
+
+def _say(result: HandedOn) -> None:
+    esr = result.best["metrics"].get("ESR")
+    quality = "" if esr is None else f", ESR {esr:.4g}"
+    if result.playback_esr is not None:
+        quality += f" ({result.playback_esr:.4g} with the plugins' approximate tanh)"
+    log.info("exported the weights of epoch %s%s", result.best["epoch"], quality)
+    for export in result.exports:
+        proof = "not verified"
+        if export.verification is not None:
+            proof = f"plays as the net, largest difference {export.verification.max_abs:.1e}"
+        log.info("  %s (%s)", export.path, proof)
+
+
+def _title(job: Job, result: HandedOn, fitted: Fitted) -> str:
+    name = job.config.data.metadata.name or job.config.model.net.name
+    return f"{name}, epoch {result.best['epoch']} of {fitted.epochs}"
+
+
+def _summary(job: Job, result: HandedOn, fitted: Fitted) -> dict[str, object]:
+    """Facts for the top of the report."""
+    parameters = sum(parameter.numel() for parameter in job.net.parameters())
+    rate = job.datasets.train.sample_rate
+    facts: dict[str, object] = {
+        "net": f"{job.config.model.net.name}, {parameters} parameters",
+        "receptive field": f"{int(job.net.receptive_field)} samples",
+        "sample rate": "unknown" if rate is None else f"{rate:g} Hz",
+        "epochs": f"{fitted.epochs} (best: {result.best['epoch']})",
+        **{name: f"{value:.6g}" for name, value in result.best["metrics"].items()},
+        "training time": f"{fitted.seconds:.0f} s",
+    }
+    if result.playback_esr is not None:
+        facts["ESR with the plugins' approximate tanh"] = f"{result.playback_esr:.6g}"
+    if fitted.interrupted:
+        facts["interrupted by"] = fitted.interrupted
+    return facts

@@ -1,0 +1,121 @@
+"""Run Lightning's Trainer with the callbacks and loggers of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from nam_like.config.importable import importable
+from nam_like.config.signature import given
+from nam_like.train.callbacks.checkpoints import BestAndLast
+from nam_like.train.callbacks.progress import RunProgress
+from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
+from nam_like.train.checkpoints import SafeCheckpointIO
+from nam_like.train.errors import Interrupted
+from nam_like.train.metrics_csv import MetricsCsv
+from nam_like.train.prepare import Job
+
+__all__ = ["Fitted", "fit"]
+
+DEFAULT_EPOCHS = 100
+
+
+@dataclass
+class Fitted:
+    """How a fit ended.
+
+    Attributes:
+        checkpoints: what was kept.
+        interrupted: name of the signal that ended it, or empty.
+        epochs: epochs finished over the whole life of the run.
+        steps: optimizer steps over the whole life of the run.
+        seconds: duration.
+        samples_per_second: target samples trained on per second, validations included.
+    """
+
+    checkpoints: BestAndLast
+    interrupted: str = ""
+    epochs: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    samples_per_second: float = 0.0
+    ranking: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = None) -> Fitted:
+    """Train until the end, a signal, or an error (which passes through).
+
+    Args:
+        job: the run.
+        folder: its folder.
+        flag: raised by signals.
+        on_start: called when the processes of the run have met.
+    """
+    learning = job.config.learning
+    previous = job.resume.parent if job.resume is not None else None
+    checkpoints = BestAndLast(folder / "checkpoints", top_k=learning.top_k, previous=previous)
+    progress = RunProgress()
+    with importable(job.config.folders):
+        callbacks: list[Any] = [callback.build() for callback in learning.all_callbacks()]
+        loggers = _loggers(job, folder, previous)
+    arguments = _trainer_arguments(job)
+    if arguments.get("enable_progress_bar", True) and not any(isinstance(c, ProgressBar) for c in callbacks):
+        callbacks.append(progress)
+    if learning.threshold_esr is not None:
+        callbacks.append(StopAtEsr(learning.threshold_esr))
+    if on_start is not None:
+        callbacks.append(on_start)
+    trainer = pl.Trainer(
+        **arguments,
+        default_root_dir=str(folder),
+        logger=loggers or False,
+        callbacks=[*callbacks, checkpoints, StopOnSignal(flag, checkpoints)],
+    )
+    options = {
+        key: value
+        for key, value in given(learning.trainer_fit_kwargs).items()
+        if key not in ("ckpt_path", "weights_only")  # found in prepare; always on
+    }
+    started = time.monotonic()
+    result = Fitted(checkpoints)
+    try:
+        resume = None if job.resume is None else str(job.resume)
+        trainer.fit(job.task, job.train_loader, job.val_loader, ckpt_path=resume, **options)
+    except Interrupted as error:
+        result.interrupted = str(error)
+    result.epochs = trainer.fit_loop.epoch_progress.current.processed
+    result.steps = trainer.global_step
+    result.seconds = time.monotonic() - started
+    result.samples_per_second = progress.samples_per_second * trainer.world_size
+    result.ranking = checkpoints.ranking
+    result.interrupted = result.interrupted or flag.received
+    return result
+
+
+def _trainer_arguments(job: Job) -> dict[str, Any]:
+    arguments = job.config.learning.trainer_arguments()
+    if not {"max_epochs", "max_steps", "max_time"} & set(arguments):
+        arguments["max_epochs"] = DEFAULT_EPOCHS
+    arguments.setdefault("enable_model_summary", False)
+    # The loaders split the items among the processes themselves.
+    arguments["use_distributed_sampler"] = False
+    strategy = str(arguments.get("strategy", "auto"))
+    if not strategy.startswith(("fsdp", "deepspeed", "ddp_spawn_fsdp")):  # those write sharded files
+        arguments["plugins"] = [SafeCheckpointIO()]
+    return arguments
+
+
+def _loggers(job: Job, folder: Path, previous: Path | None) -> list[Logger]:
+    learning = job.config.learning
+    loggers: list[Logger] = []
+    if learning.standard_loggers:
+        earlier = None if previous is None else previous.parent / "metrics.csv"
+        loggers.append(MetricsCsv(folder / "metrics.csv", earlier))
+        loggers.append(TensorBoardLogger(save_dir=folder, name="", version="tensorboard"))
+    return [*loggers, *(logger.build() for logger in learning.all_loggers())]

@@ -1,0 +1,235 @@
+"""Everything that can be wrong with a run is found here, before anything is written."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+
+from nam_like.config.component import Component
+from nam_like.config.importable import importable
+from nam_like.config.netcheck import check_net, exporters_for
+from nam_like.config.run import RunConfig
+from nam_like.config.signature import given
+from nam_like.data.build import Datasets, build_datasets
+from nam_like.data.loader import BatchLoader, make_dataloader
+from nam_like.data.store import find_file
+from nam_like.errors import UserError
+from nam_like.losses.sum import WeightedSum
+from nam_like.models.base import Net
+from nam_like.optim.build import Schedule
+from nam_like.train.checkpoints import load_net_weights
+from nam_like.train.lightning_module import LightningModule
+from nam_like.train.random_state import seed_everything
+from nam_like.train.resume import WORDS, check_resumable, find_checkpoint
+from nam_like.train.run_folder import versions
+
+__all__ = ["RESUME_VARIABLE", "Job", "is_main_process", "prepare"]
+
+#: Tells the processes that a distributed run starts which checkpoint the first one resumes from.
+RESUME_VARIABLE = "NAM_LIKE_RESUME"
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that writes; Lightning knows the others by what they were started with."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
+@dataclass
+class Job:
+    """A run that is ready to start.
+
+    Attributes:
+        config: the three JSONs.
+        net: the net.
+        datasets: both splits.
+        task: the net with losses, metrics and optimizer.
+        train_loader: training batches.
+        val_loader: validation batches.
+        exporters: the components of the exporters.
+        resume: the checkpoint to continue from, or None.
+    """
+
+    config: RunConfig
+    net: Net
+    datasets: Datasets
+    task: LightningModule
+    train_loader: BatchLoader
+    val_loader: BatchLoader
+    exporters: list[Component]
+    resume: Path | None
+
+
+def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
+    """Build net, data and task, and let them meet.
+
+    Raises:
+        UserError: something does not fit; nothing was written.
+    """
+    learning = config.learning
+    seed_everything(learning.seed)
+    net = check_net(config)
+    with importable(config.folders):
+        _start_weights(config, net)
+        datasets = build_datasets(config.data, net.receptive_field, config.folders, learning.seed)
+        _settle_rate(net, datasets)
+        for dataset in (datasets.train, datasets.validation):
+            dataset.handshake(net)
+            handshake = getattr(net, "handshake", None)
+            if handshake is not None:
+                handshake(dataset)
+        task = build_task(config, net)
+        exporters = exporters_for(learning, net)
+    _check_gain(net, datasets, exporters)
+    _check_trainer(config)
+    configs = config.canonical()
+    rate = datasets.train.sample_rate
+    task.record = {
+        "configs": configs,
+        "versions": versions(),
+        "seed": learning.seed,
+        "sample_rate": None if rate is None else float(rate),
+        "output_gain": float(datasets.output_gain),
+    }
+    job = Job(
+        config,
+        net,
+        datasets,
+        task,
+        make_dataloader(datasets.train, given(learning.train_dataloader), train=True, seed=learning.seed),
+        make_dataloader(datasets.validation, given(learning.val_dataloader), train=False, seed=learning.seed),
+        exporters,
+        _find_resume(config, outdir, resume),
+    )
+    _rehearse(job)
+    if job.resume is not None:
+        check_resumable(job.resume, task, configs)
+    return job
+
+
+def build_task(config: RunConfig, net: Net) -> LightningModule:
+    """The task that trains `net` as the model JSON says."""
+    model = config.model
+    terms = {name: (term.build(), term.siblings.weight) for name, term in model.loss.terms.items()}
+    schedule = None
+    if model.lr_scheduler is not None:
+        siblings = model.lr_scheduler.siblings
+        schedule = Schedule(
+            model.lr_scheduler, siblings.interval, siblings.frequency, siblings.monitor or "val_loss"
+        )
+    metrics = {name: metric.build() for name, metric in zip(model.metric_names(), model.metrics, strict=True)}
+    task = model.resolved_task().build(
+        net,
+        WeightedSum(terms, model.loss.mask_first),
+        optimizer=model.optimizer,
+        lr_scheduler=schedule,
+        val_loss=model.loss.val_loss,
+        metrics=metrics,
+    )
+    if not isinstance(task, LightningModule):
+        raise UserError(f"expected the task to be a nam_like LightningModule, but got {type(task).__name__}")
+    return task
+
+
+def _start_weights(config: RunConfig, net: Net) -> None:
+    """Read the weights that training starts from, where the model JSON names a file."""
+    model = config.model
+    if model.checkpoint_path is not None:
+        load_net_weights(net, find_file(model.checkpoint_path, config.folders, "checkpoint_path"))
+    if model.init_from_nam is not None:
+        from nam_like.models.amp.from_nam import init_from_nam
+
+        path = find_file(model.init_from_nam, config.folders, "init_from_nam")
+        source = init_from_nam(path)
+        try:
+            net.load_state_dict(source.state_dict())
+        except RuntimeError as error:
+            raise config.error(
+                "model",
+                ("init_from_nam",),
+                f"expected a {type(net).__name__} of this net's sizes, but {error}",
+            ) from error
+
+
+def _settle_rate(net: Net, datasets: Datasets) -> None:
+    """A net that states no sample rate gets that of its training data."""
+    if getattr(net, "sample_rate", None) is None and datasets.train.sample_rate is not None:
+        net.sample_rate = float(datasets.train.sample_rate)
+
+
+def _check_gain(net: Net, datasets: Datasets, exporters: list[Component]) -> None:
+    """A gain that a joint hook gave the data must be undone on export."""
+    if datasets.output_gain == 1.0 or not any(exporter.name == "nam" for exporter in exporters):
+        return
+    try:
+        copy.deepcopy(net).scale_output(1.0 / datasets.output_gain)
+    except NotImplementedError as error:
+        raise UserError(
+            f"joint: expected a net whose output can be scaled back on export to .nam, but {error}"
+        ) from error
+
+
+def _check_trainer(config: RunConfig) -> None:
+    """Refuse what would cost the result."""
+    if getattr(config.learning.trainer, "enable_checkpointing", None) is False:
+        raise config.error(
+            "learning",
+            ("trainer", "enable_checkpointing"),
+            "expected true, because the best checkpoint is what is exported, but got false",
+        )
+
+
+def _find_resume(config: RunConfig, outdir: Path, resume: str | None) -> Path | None:
+    """The checkpoint of ``--resume``, or of ``trainer_fit_kwargs.ckpt_path``."""
+    settled = os.environ.get(RESUME_VARIABLE)
+    if settled is not None and not is_main_process():
+        return Path(settled) if settled else None
+    if resume is not None:
+        return find_checkpoint(resume, outdir)
+    path = given(config.learning.trainer_fit_kwargs).get("ckpt_path")
+    if path is None:
+        return None
+    if path in WORDS:
+        return find_checkpoint(path, outdir)
+    return find_file(path, config.folders, "trainer_fit_kwargs.ckpt_path")
+
+
+def _rehearse(job: Job) -> None:
+    """Play one item of each split through the losses, and one through the net, without training.
+
+    Raises:
+        UserError: a segment is too short for a loss, or the net's output has not the target's shape.
+    """
+    if not _sample_aligned(job):
+        return
+    index = torch.zeros(1, dtype=torch.int64)
+    generator_state = torch.get_rng_state()
+    net = copy.deepcopy(job.net).eval()
+    try:
+        with torch.no_grad():
+            for split in ("train", "validation"):
+                x, *conditions, y = getattr(job.datasets, split).batch(index)
+                job.task.objective(y, y, every_term=True)
+                if split == "validation":
+                    continue
+                output = net(x, *conditions, pad_start=False)
+                if output.shape != y.shape:
+                    raise UserError(
+                        f"expected the net to answer {tuple(x.shape)} input samples with the target's "
+                        f"{tuple(y.shape)}, but got {tuple(output.shape)}"
+                    )
+    finally:
+        torch.set_rng_state(generator_state)
+
+
+def _sample_aligned(job: Job) -> bool:
+    """Whether batches are ``(x, *conditions, y)`` of a regression, which can be rehearsed."""
+    from nam_like.train.tasks.regression import Regression
+
+    return isinstance(job.task, Regression) and "pad_start" in inspect.signature(job.net.forward).parameters
