@@ -368,7 +368,12 @@ OPTIMIZERS = Registry(
     supplied=("params",),
     bounds={"lr": (">", 0), "weight_decay": (">=", 0), "eps": (">=", 0), "momentum": (">=", 0)},
 )
-SCHEDULERS = Registry("lr_scheduler", namespaces=("torch.optim.lr_scheduler",), supplied=("optimizer",))
+SCHEDULERS = Registry(
+    "lr_scheduler",
+    namespaces=("torch.optim.lr_scheduler",),
+    supplied=("optimizer",),
+    bounds={"gamma": (">", 0), "factor": (">", 0), "step_size": (">=", 1), "T_max": (">=", 1)},
+)
 TASKS = Registry("task")
 #: the task of nets that name none
 DEFAULT_TASK = "regression"

@@ -60,9 +60,13 @@ def describe(value: Any) -> str:  # noqa: PLR0911 - one line per JSON type
 
 def _integer(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError("expected", "expected an integer, but got {got}", {"got": describe(value)})
+    if abs(value) >= 2**63:
+        raise PydanticCustomError(
+            "expected", "expected an integer of at most 64 bits, but got {got}", {"got": f"{value:.3g}"}
+        )
     return value
 
 

@@ -40,7 +40,7 @@ class Component:
         config: the validated config model; a plain dict for entries that take a raw dict.
         siblings: validated keys beside name and config (a loss's ``weight``), or None.
         name_at: path of the name inside the object it was read from; empty for a bare string.
-        config_at: path of the config inside that object; empty where the keys stood beside the name.
+        config_at: path of the config inside that object; empty where its keys stood beside the name.
     """
 
     entry: Entry
@@ -155,7 +155,7 @@ class Of:
     def _split(self, value: Any) -> tuple[str, Loc, Any, Loc, dict[str, Any]]:
         """Take an object apart into (name, its path, raw config, its path, siblings)."""
         if isinstance(value, str):
-            return value, (), {}, (), {}
+            return value, (), {}, ("config",), {}
         if not isinstance(value, dict):
             shape = '{"name": …, "config": {…}}'
             raise refusal(
@@ -188,7 +188,8 @@ class Of:
             raise ValidationError.from_exception_data(
                 self.kind, [_unknown_sibling(other, present[other], allowed) for other in present]
             )
-        return name, (key,), {} if raw is None else raw, (holders[0],) if holders else (), siblings
+        config_at = (*holders, *SPELLINGS[key])[:1]
+        return name, (key,), {} if raw is None else raw, config_at, siblings
 
     def _unnamed(
         self, present: dict[str, Any], siblings: dict[str, Any]

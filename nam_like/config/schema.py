@@ -6,6 +6,8 @@ They describe the canonical spelling closely and let the other spellings of a co
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,7 +21,7 @@ from nam_like.config.signature import config_from_callable
 from nam_like.errors import UserError
 from nam_like.registry import Entry, Registry, registry_of
 
-__all__ = ["schema_text", "schemas"]
+__all__ = ["generated_with", "schema_text", "schemas", "write_schemas"]
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 _NOTES = {"^_": True}
@@ -28,13 +30,22 @@ _ELSEWHERE = [key for key in SPELLINGS if key != "name"]
 Schema = dict[str, Any]
 
 
-def schemas() -> dict[str, Schema]:
-    """The schemas by file: ``data``, ``model``, ``learning``. Imports what the built-in components need."""
+def schemas(*, extensions: bool = False) -> dict[str, Schema]:
+    """The schemas by file: ``data``, ``model``, ``learning``. Imports what the components need.
+
+    Args:
+        extensions: also describe what extensions have registered.
+    """
     return {
-        "data": _Builder("data.json").file(DataConfig, _data),
-        "model": _Builder("model.json").file(ModelConfig, _model),
-        "learning": _Builder("learning.json").file(LearningConfig, _learning),
+        "data": _Builder("data.json", extensions).file(DataConfig, _data),
+        "model": _Builder("model.json", extensions).file(ModelConfig, _model),
+        "learning": _Builder("learning.json", extensions).file(LearningConfig, _learning),
     }
+
+
+def generated_with() -> list[str]:
+    """The libraries whose signatures and schemas the files repeat, with their versions."""
+    return [f"{library} {version(library)}" for library in ("torch", "pytorch_lightning", "pydantic")]
 
 
 def schema_text(schema: Schema) -> str:
@@ -42,11 +53,22 @@ def schema_text(schema: Schema) -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+def write_schemas(folder: Path) -> list[Path]:
+    """Write ``{data,model,learning}.schema.json`` into `folder` and return their paths."""
+    paths = []
+    for name, schema in schemas().items():
+        path = folder / f"{name}.schema.json"
+        path.write_text(schema_text(schema), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
 class _Builder:
     """Collects the definitions of one file."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, extensions: bool) -> None:
         self.title = title
+        self.extensions = extensions
         self.definitions: dict[str, Schema] = {}
 
     def file(self, model: type[BaseModel], finish: Any) -> Schema:
@@ -54,7 +76,12 @@ class _Builder:
         schema = self.expand(model)
         finish(schema, self)
         whole = {**schema, "$defs": dict(sorted(self.definitions.items()))}
-        return {"$schema": _DIALECT, "title": self.title, **self.flatten(whole)}
+        return {
+            "$schema": _DIALECT,
+            "$comment": f"generated with {', '.join(generated_with())}",
+            "title": self.title,
+            **self.flatten(whole),
+        }
 
     def flatten(self, node: Any) -> Any:
         """Replace the marks that :func:`_flattened` left, now that every definition is there."""
@@ -118,10 +145,10 @@ class _Builder:
         """``name`` among the registered ones, and for each the schema of its config."""
         registry = registry_of(node["x-component"])
         flat, default = node["x-flat"], node["x-default"]
-        configs = {entry.name: self.config(entry, registry) for entry in registry.entries()}
+        configs = {entry.name: self.config(entry, registry) for entry in self.entries(registry)}
         siblings = self.walk({"properties": node["x-siblings"]})["properties"]
         named: Schema = {
-            "properties": {"name": _names(registry), "config": {"type": ["object", "null"]}, **siblings},
+            "properties": {"name": self.names(registry), "config": {"type": ["object", "null"]}, **siblings},
             "allOf": [_branch(name, config, flat, siblings) for name, config in configs.items()],
         }
         if not flat:
@@ -141,8 +168,20 @@ class _Builder:
                 if default
                 else missing,
             },
-            "else": _names(registry),
+            "else": self.names(registry),
         }
+
+    def entries(self, registry: Registry) -> list[Entry]:
+        """The components of one kind that the file describes."""
+        return [entry for entry in registry.entries() if self.extensions or entry.owner == "nam_like"]
+
+    def names(self, registry: Registry) -> Schema:
+        """What may name a component: a registered name, an import path, or a bare name of a namespace."""
+        known = [entry.name for entry in self.entries(registry)]
+        options: list[Schema] = [{"enum": known}, {"type": "string", "pattern": "[.:]"}]
+        if registry.namespaces:
+            options.append({"type": "string"})
+        return {"anyOf": options}
 
     def config(self, entry: Entry, registry: Registry) -> Schema:
         """The schema of one component's config; anything where its library is not installed."""
@@ -163,14 +202,6 @@ class _Builder:
     def resolved(self, reference: Schema) -> Schema:
         """The definition behind a reference to ``#/$defs/…``."""
         return self.definitions[reference["$ref"].removeprefix("#/$defs/")]
-
-
-def _names(registry: Registry) -> Schema:
-    """What may name a component: a registered name, an import path, or a bare name of a namespace."""
-    options: list[Schema] = [{"enum": registry.names()}, {"type": "string", "pattern": "[.:]"}]
-    if registry.namespaces:
-        options.append({"type": "string"})
-    return {"anyOf": options}
 
 
 def _branch(name: str, config: Schema, flat: bool, siblings: Schema) -> Schema:
@@ -194,12 +225,12 @@ def _data(schema: Schema, builder: _Builder) -> None:
     """Datasets stand flat: the keys of all registered kinds; none is required, ``common`` may hold it."""
     registry = registry_of("dataset")
     fields: dict[str, Schema] = {}
-    for entry in registry.entries():
+    for entry in builder.entries(registry):
         definition = builder.resolved(builder.config(entry, registry))
         for key, field in definition.get("properties", {}).items():
             same = fields.get(key) in (None, field)
             fields[key] = field if same else {"anyOf": [fields[key], field]}
-    known = {"enum": registry.names()}
+    known = {"enum": [entry.name for entry in builder.entries(registry)]}
     flat: Schema = {
         "if": {
             "anyOf": [
@@ -210,7 +241,7 @@ def _data(schema: Schema, builder: _Builder) -> None:
         },
         "then": True,
         "else": {
-            "properties": {**fields, "type": _names(registry), "name": _names(registry)},
+            "properties": {**fields, "type": builder.names(registry), "name": builder.names(registry)},
             "additionalProperties": False,
             "patternProperties": _NOTES,
         },
@@ -226,7 +257,10 @@ def _data(schema: Schema, builder: _Builder) -> None:
         }
         del properties[f"{split}_is_list"]
     properties["common"] = {**one, "description": "keys of every dataset of the file"}
-    properties["type"] = {**_names(registry), "description": "kind of every dataset, paired unless given"}
+    properties["type"] = {
+        **builder.names(registry),
+        "description": "kind of every dataset, paired unless given",
+    }
 
 
 def _model(schema: Schema, builder: _Builder) -> None:

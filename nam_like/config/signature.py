@@ -288,10 +288,14 @@ def _check(value: Any, *, literals: tuple[Any, ...], allowed: frozenset[type]) -
     ):
         return value
     kind = list if isinstance(value, tuple) else type(value)
+    if kind is int and float not in allowed and abs(value) >= 2**63:
+        raise PydanticCustomError(
+            "expected", "expected an integer of at most 64 bits, but got {got}", {"got": describe(value)}
+        )
     if kind in allowed:
         return value
     if kind is float and value.is_integer() and int in allowed:
-        return int(value)
+        return _check(int(value), literals=literals, allowed=allowed)
     if kind not in _NAMES:  # an object handed over from Python, not JSON
         return value
     shown = [repr(item) for item in literals]

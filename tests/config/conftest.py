@@ -59,7 +59,7 @@ class FakeNetConfig(Config):
     head_scale: Float = 1.0
     sample_rate: Float | None = Field(None, gt=0)
     inner: Annotated[Component | None, Of("net", optional=True)] = None
-    obstacles: list[str] = []
+    obstacles: list[str] = Field(default_factory=list)
     fails: str = ""
 
     def build(self) -> FakeNet:

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from nam_like.config.base import Config, PositiveFloat, PositiveInt
 from nam_like.config.component import Component, Of, Several, component
@@ -153,7 +153,7 @@ def test_several():
 def test_inside_models():
     class Holder(Config):
         one: Annotated[Component, Of("loss")]
-        more: list[Annotated[Component, Of("loss")]] = []
+        more: list[Annotated[Component, Of("loss")]] = Field(default_factory=list)
         maybe: Annotated[Component | None, Of("loss", optional=True)] = None
 
     held = Holder.model_validate({"one": "Thing", "more": [{"class": "Thing", "kwargs": {"size": 2}}]})

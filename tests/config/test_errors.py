@@ -21,7 +21,7 @@ class Everything(Config):
     ratio: Annotated[Float, Field(gt=0, le=1)] = 1.0
     count: Int = 1
     on: Bool = True
-    names: dict[str, Str] = {}
+    names: dict[str, Str] = Field(default_factory=dict)
     either: Layer | list[Layer] | None = None
     optimizer: Annotated[Component | None, Of("optimizer", optional=True)] = None
 

@@ -56,16 +56,19 @@ def test_blanking_leaves_plain_json_alone(value):
 
 @given(st.text(max_size=30) | st.text('{}[]:,"\\/*a1 \nNaN.e-+', max_size=30))
 def test_any_text_gives_a_value_or_a_placed_error(text):
+    error = None
     try:
         value = jsonc.loads(text)
-    except jsonc.JsonError as error:
-        line, column = jsonc.line_column(text, error.position)
-        assert 1 <= line <= text.count("\n") + 1
-        assert 1 <= column <= len(text.split("\n")[line - 1]) + 1
-        assert error.message.startswith("expected ")
-        assert ", but got " in error.message
-    else:
+    except jsonc.JsonError as raised:
+        error = raised
+    if error is None:
         assert json.loads(jsonc.blank(text)) == value
+        return
+    line, column = jsonc.line_column(text, error.position)
+    assert 1 <= line <= text.count("\n") + 1
+    assert 1 <= column <= len(text.split("\n")[line - 1]) + 1
+    assert error.message.startswith("expected ")
+    assert ", but got " in error.message
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def break_and_load(triple, folder, seed, record):
             record["kind", mutation.kind] += 1
             return name, mutation, error
         record["valid", mutation.kind] += 1
+    raise AssertionError
 
 
 def check(name, mutation, error, record):

@@ -2,7 +2,7 @@ import pytest
 
 from nam_like.config.errors import ConfigError
 from nam_like.config.netcheck import check_net, exporters_for
-from nam_like.registry import EXPORTERS, NETS
+from nam_like.registry import EXPORTERS, NETS, owned_by
 
 
 class Exporter:
@@ -20,7 +20,15 @@ def _exporters():
         EXPORTERS.register(name, lambda name=name: Exporter(name), overwrite=True)
     yield
     for name, entry in saved.items():
-        EXPORTERS.register(name, entry.target, config=entry.config, overwrite=True)
+        with owned_by(entry.owner):
+            EXPORTERS.register(
+                name,
+                entry.target,
+                config=entry.config,
+                family=entry.family,
+                summary=entry.summary,
+                overwrite=True,
+            )
 
 
 def run(files, export=None, **config):

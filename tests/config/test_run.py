@@ -61,8 +61,10 @@ def test_notes_and_schema_are_allowed_everywhere(files):
 
 def test_mistakes_of_all_files_come_together(files):
     files.write(
-        data='{"train": {"ny": "8192"},\n "validation": {},\n "common": {"x_path": "x", "y_path": "y", "dealy": 1}}',
-        model='{"net": {"name": "FakeNet",\n "config": {"layers_configs": [{"chanels": 3}]}},\n "optimizer": {"lr": 0}}',
+        data='{"train": {"ny": "8192"},\n "validation": {},\n'
+        ' "common": {"x_path": "x", "y_path": "y", "dealy": 1}}',
+        model='{"net": {"name": "FakeNet",\n "config": {"layers_configs": [{"chanels": 3}]}},\n'
+        ' "optimizer": {"lr": 0}}',
         learning='{"trainer": {\n "max_epoch": 3}\n',
     )
     error = failures(files)
