@@ -59,7 +59,7 @@ def problems(value):
         (
             {"qqq": 1},
             "qqq",
-            "expected one of the keys layers, mode, ratio, count, on, names, either, optimizer, but got 'qqq'",
+            "expected one of the keys layers, mode, ratio, count, on, names, either, optimizer, but got",
         ),
         (
             {"optimizer": {"name": "Adam", "config": {"lr": "x"}}},

@@ -44,7 +44,9 @@ def test_notes_and_schema_are_allowed_everywhere(files):
         }""",
         model="""{
           "$schema": "x", "_notes": 1,
-          "net": {"_a": 1, "name": "FakeNet", "config": {"_b": 2, "layers_configs": [{"channels": 1, "_c": 3}]}},
+          "net": {
+            "_a": 1, "name": "FakeNet", "config": {"_b": 2, "layers_configs": [{"channels": 1, "_c": 3}]}
+          },
           "optimizer": {"lr": 1e-3, "_d": 1},
           "lr_scheduler": {"class": "ExponentialLR", "_e": 1, "kwargs": {"gamma": 0.9, "_f": 1}},
           "loss": {"_g": 1, "custom_losses": {"_none": 3, "a": {"name": "MSE", "_h": 1}}}
