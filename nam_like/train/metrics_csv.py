@@ -62,7 +62,7 @@ class MetricsCsv(Logger):
         key = {"epoch": int(metrics.get("epoch", 0)), "step": step or 0}
         if self._fresh:  # what the earlier run logged after the checkpoint happens again
             self._fresh = False
-            self._rows = [row for row in self._rows if int(row["step"]) < key["step"]]
+            self._rows = [row for row in self._rows if int(row["step"]) <= key["step"]]
         if not self._rows or {name: int(self._rows[-1][name]) for name in key} != key:
             self._rows.append(dict(key))
         for name, value in metrics.items():
