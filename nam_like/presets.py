@@ -1,4 +1,4 @@
-"""The configurations that ship with the package: ``configs/`` in a checkout, ``nam_like/configs/`` in a wheel."""
+"""The configurations that ship with the package: in ``configs/`` or, from a wheel, in ``nam_like/configs/``."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def find_preset(name: str) -> Preset:
     known = preset_names()
     matches = [item for item in known if item == name or item.split("/")[-1] == name]
     if len(matches) != 1:
-        hint = did_you_mean(name, known) or did_you_mean(name, [item.split("/")[-1] for item in known])
+        hint = did_you_mean(name, known if "/" in name else [item.split("/")[-1] for item in known])
         problem = (
             f"'{name}' is ambiguous: {', '.join(matches)}" if matches else f"unknown preset '{name}'{hint}"
         )

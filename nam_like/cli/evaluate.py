@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     length = min(len(target), len(dry))
     part = slice(arguments.start, arguments.stop).indices(length)
     if part[1] <= part[0]:
-        raise UserError(f"expected a part of the {length} samples, but got {part[0]} to {part[1]}")
+        asked = f"{arguments.start} to {'the end' if arguments.stop is None else arguments.stop}"
+        raise UserError(f"expected a part of the {length} samples, but got {asked}")
     chosen = slice(part[0], part[1])
     energy = float(np.sum(np.square(target[chosen])))
     if energy == 0.0:

@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
     run_config = load_run(arguments.data, arguments.model, arguments.learning, [*quiet, *arguments.overrides])
-    from nam_like.train import full
+    from nam_like.train.full import run as train
 
-    result = full.run(
+    result = train(
         run_config,
         arguments.outdir,
         show=not arguments.no_show,
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         command=sys.argv,
     )
-    return INTERRUPTED if getattr(result, "interrupted", False) else DONE
+    return INTERRUPTED if result.interrupted else DONE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
