@@ -7,11 +7,9 @@ when it is first used. Extensions add their own entries with :meth:`Registry.reg
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import re
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +18,7 @@ from typing import Any
 
 from nam_like import catalog
 from nam_like.errors import UserError
+from nam_like.imports import UnknownNameError, closest, did_you_mean, import_path
 
 __all__ = [
     "DuplicateNameError",
@@ -37,10 +36,6 @@ __all__ = [
 Factory = Callable[..., Any]
 
 _owner: ContextVar[str] = ContextVar("owner", default="the running program")
-
-
-class UnknownNameError(UserError):
-    """A name that no registry entry, namespace or importable module answers to."""
 
 
 class DuplicateNameError(UserError):
@@ -84,82 +79,6 @@ def _who_failed(name: str) -> str:
         for owner, failed in _failed_owners.items()
         if re.search(rf"\b{re.escape(name)}\b", failed.text)
     )
-
-
-def closest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that `name` resembles most, or None."""
-    lowered = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return ``"; did you mean 'X'?"`` for the known name closest to `name`, or an empty string."""
-    meant = closest(name, known)
-    return f"; did you mean '{meant}'?" if meant is not None else ""
-
-
-def import_path(path: str) -> Any:
-    """Import ``package.module.attribute`` (or ``package.module:attribute``) and return the attribute.
-
-    The attribute may be nested: ``package.module.Class.method``.
-
-    Raises:
-        UnknownNameError: the module cannot be found or fails while it is imported, or it has no such
-            attribute; the message says which.
-    """
-    module_name, _, attributes = path.rpartition(":") if ":" in path else path.rpartition(".")
-    if not all(part.isidentifier() for part in f"{module_name}.{attributes}".split(".")):
-        raise UnknownNameError(f"expected an import path such as package.module.Name, but got '{path}'")
-    while True:
-        try:
-            module = _import_module(module_name, path)
-            break
-        except _NoModuleError as error:
-            outer, _, inner = module_name.rpartition(".")
-            if error.missing != module_name or not outer:
-                raise
-            module_name, attributes = outer, f"{inner}.{attributes}"
-    found = module
-    for attribute in attributes.split("."):
-        if not hasattr(found, attribute):
-            hint = did_you_mean(attribute, [name for name in vars(found) if not name.startswith("_")])
-            owner = f"module '{module_name}'" if found is module else f"'{found.__name__}'"
-            raise UnknownNameError(f"cannot import '{path}': {owner} has no '{attribute}'{hint}")
-        found = getattr(found, attribute)
-    return found
-
-
-class _NoModuleError(UnknownNameError):
-    """There is no module of that name."""
-
-    def __init__(self, path: str, missing: str) -> None:
-        super().__init__(f"cannot import '{path}': there is no module '{missing}'")
-        self.missing = missing
-
-
-def _import_module(module_name: str, path: str) -> Any:
-    """Import a module; what a user's module raises becomes an :class:`UnknownNameError` that says where."""
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        missing = error.name or module_name
-        if module_name == missing or module_name.startswith(missing + "."):
-            raise _NoModuleError(path, missing) from error
-        raise UnknownNameError(
-            f"cannot import '{path}': module '{module_name}' itself needs '{missing}', which is not installed"
-        ) from error
-    except (Exception, SystemExit) as error:
-        if module_name.split(".", maxsplit=1)[0] == __name__.split(".")[0]:
-            raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f" ({frame.filename}:{frame.lineno})"
-        if isinstance(error, SyntaxError):
-            place = ""  # its text says where
-        raise UnknownNameError(
-            f"cannot import '{path}': module '{module_name}' fails with "
-            f"{type(error).__name__}: {error}{place}"
-        ) from error
 
 
 @dataclass(frozen=True)

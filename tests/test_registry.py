@@ -123,6 +123,7 @@ def test_import_path(path, expected):
         (".json.dumps", "expected an import path"),
         ("no_such_module.X", "there is no module 'no_such_module'"),
         ("json.no_such.X", "module 'json' has no 'no_such'"),
+        ("json.decoder.NaN.real.x", "'nan' has no 'x'"),
         ("json.dmps", "module 'json' has no 'dmps'; did you mean 'dumps'?"),
         ("json.decoder.JSONDecoder.decod", "'JSONDecoder' has no 'decod'; did you mean 'decode'?"),
     ],

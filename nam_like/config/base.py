@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+#: how many keys a message lists
+_MOST_KEYS = 12
+
+
 def describe(value: Any) -> str:  # noqa: PLR0911 - one line per JSON type
     """A JSON value as error messages show it: ``the string "3"``, ``true``, ``an object with keys a, b``."""
     if value is None:
@@ -159,7 +163,9 @@ class Config(BaseModel):
         elif suggestion:
             text = f"expected a known key, but got '{key}'; did you mean '{suggestion}'?"
         else:
-            text = f"expected one of the keys {', '.join(cls.known_keys())}, but got '{key}'"
+            keys = cls.known_keys()
+            more = f", … ({len(keys) - _MOST_KEYS} more)" if len(keys) > _MOST_KEYS else ""
+            text = f"expected one of the keys {', '.join(keys[:_MOST_KEYS])}{more}, but got '{key}'"
         return line(text, (key,), value, "unknown_key")
 
     @classmethod

@@ -278,7 +278,9 @@ def _canonical(value: Component | None) -> dict[str, Any] | None:
 
 def _unknown_sibling(key: str, value: Any, allowed: list[str]) -> InitErrorDetails:
     hint = did_you_mean(key, allowed)
-    return line(f"expected only the keys {', '.join(allowed)}, but got '{key}'{hint}", (key,), value)
+    return line(
+        f"expected only the keys {', '.join(allowed)}, but got '{key}'{hint}", (key,), value, "unknown_key"
+    )
 
 
 def _validated(entry: Entry, raw: Any, registry: Registry) -> Any:

@@ -14,7 +14,7 @@ from nam_like.config.base import Bool, Config, Str, describe
 from nam_like.config.component import SPELLINGS, Component, Of
 from nam_like.config.lines import Loc, line, relocated
 from nam_like.config.metadata import UserMetadata
-from nam_like.registry import DATASETS, UnknownNameError
+from nam_like.registry import DATASETS, UnknownNameError, closest
 
 __all__ = ["DataConfig"]
 
@@ -99,7 +99,7 @@ class _Reader:
         self.errors: list[InitErrorDetails] = []
         self.seen: set[tuple[Loc, str]] = set()
         self.common: dict[str, Any] = {}
-        self.default_name = DEFAULT_TYPE
+        self.default_name: str | None = DEFAULT_TYPE
         self.default_at: Loc = ("type",)
         self._top()
 
@@ -118,6 +118,7 @@ class _Reader:
             if isinstance(name, str):
                 self.default_name, self.default_at = name, at
             elif "type" in holder:
+                self.default_name = None
                 self._add(f"expected the name of a kind of dataset, but got {describe(name)}", at, name)
         self.common.pop("type", None)
 
@@ -129,6 +130,8 @@ class _Reader:
     def split(self, split: str) -> list[Component]:
         """The datasets of one split; empty where it cannot be read."""
         if split not in self.value:
+            if any(closest(key, DataConfig.known_keys()) == split for key in self.value):
+                return []  # the misspelt key is reported
             self._add(f"expected the key '{split}', but got {describe(self.value)}", (split,), self.value)
             return []
         section = self.value[split]
@@ -171,25 +174,30 @@ class _Reader:
             )
             return None
         if not named:
+            if self.default_name is None:
+                return None  # the wrong `type` is reported
             return _Entry(self.default_name, self.default_at, keys, at)
-        name = keys.pop(named[0])
+        return self._named(keys, named[0], at)
+
+    def _named(self, keys: dict[str, Any], naming: str, at: Loc) -> _Entry | None:
+        """As :meth:`_entry`, for a dataset with a key that names its kind."""
+        name = keys.pop(naming)
         if not isinstance(name, str):
-            self._add(f"expected a name, but got {describe(name)}", (*at, named[0]), name)
+            self._add(f"expected a name, but got {describe(name)}", (*at, naming), name)
             return None
-        holders = [holder for holder in SPELLINGS[named[0]] if holder in keys]
-        if not holders:
-            return _Entry(name, (*at, named[0]), keys, at)
-        config = keys.pop(holders[0])
-        if config is None:
-            config = {}
+        holder = next((holder for holder in SPELLINGS[naming] if holder in keys), None)
+        if holder is None:
+            return _Entry(name, (*at, naming), keys, at)
+        config = {} if keys[holder] is None else keys[holder]
+        del keys[holder]
         if not isinstance(config, dict):
-            self._add(f"expected an object, but got {describe(config)}", (*at, holders[0]), config)
+            self._add(f"expected an object, but got {describe(config)}", (*at, holder), config)
             return None
         for other, item in keys.items():
             self._add(
-                f"expected it inside `{holders[0]}`, but got the key '{other}' beside it", (*at, other), item
+                f"expected it inside `{holder}`, but got the key '{other}' beside it", (*at, other), item
             )
-        return _Entry(name, (*at, named[0]), config, (*at, holders[0]))
+        return _Entry(name, (*at, naming), config, (*at, holder))
 
     def _relocate(self, item: InitErrorDetails, entry: _Entry) -> None:
         """Put an error of the merged config where its key stands: in the dataset or in `common`."""

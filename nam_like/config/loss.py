@@ -21,8 +21,10 @@ __all__ = ["ALWAYS_MEASURED", "FlatLoss", "LossConfig", "TermSiblings"]
 
 #: what every run measures in validation, whatever its loss: key of `val_loss` → name in the logs
 ALWAYS_MEASURED = {"mse": "MSE", "esr": "ESR"}
-#: labels that would overwrite a name that is logged anyway (`train_loss`, `val_loss`)
-_RESERVED = ("loss",)
+#: the weighted sum of all terms, as `val_loss` may name it
+TOTAL = "total"
+#: labels that mean something else already (`train_loss`, `val_loss`, the weighted sum)
+_RESERVED = ("loss", TOTAL)
 
 
 class TermSiblings(Config):
@@ -69,10 +71,19 @@ class FlatLoss(Config):
             coefficient, weight = f"{stem}_coef", f"{stem}_weight"
             if getattr(self, coefficient) is not None and weight not in self.model_fields_set:
                 raise refusal(f"expected `{weight}` beside `{coefficient}`, but got none", (coefficient,))
+        for label in self.custom_losses:
+            if label in self._own_terms():
+                raise refusal(
+                    f"expected a label that is not taken, but got '{label}', which the other keys give too",
+                    ("custom_losses", label),
+                )
         return self
 
     def terms(self) -> dict[str, Component]:
         """The terms that the keys ask for, by label."""
+        return self._own_terms() | self.custom_losses
+
+    def _own_terms(self) -> dict[str, Component]:
         main = 1.0 if self.mse_weight is None else self.mse_weight
         found = {
             "fourier" if self.fourier else "mse": ("Fourier" if self.fourier else "MSE", main, None),
@@ -81,12 +92,11 @@ class FlatLoss(Config):
             "mrstft": ("MRSTFT", self.mrstft_weight, None),
             "pre_emph_mrstft": ("MRSTFT", self.pre_emph_mrstft_weight, self.pre_emph_mrstft_coef),
         }
-        terms = {
+        return {
             label: _term(name, weight, {} if coefficient is None else {"pre_emphasis": coefficient})
             for label, (name, weight, coefficient) in found.items()
             if weight
         }
-        return terms | self.custom_losses
 
 
 class LossConfig(Config):
@@ -98,7 +108,8 @@ class LossConfig(Config):
 
     terms: dict[Str, _Term] = Field(description="label → {name, weight, config}")
     val_loss: Str = Field(
-        "mse", description="what decides which checkpoint is best: mse, esr, or the label of a term"
+        "mse",
+        description="what decides which checkpoint is best: mse, esr, total (the sum) or the label of a term",
     )
     mask_first: NonNegativeInt = Field(
         0, description="samples left out of every loss and metric at the start of every segment"
@@ -154,7 +165,8 @@ class LossConfig(Config):
         Raises:
             ValidationError: it does not.
         """
-        known = [*ALWAYS_MEASURED, *(label for label in self.terms if label not in ALWAYS_MEASURED), *metrics]
+        own = [label for label in self.terms if label not in ALWAYS_MEASURED]
+        known = [*ALWAYS_MEASURED, TOTAL, *own, *metrics]
         if self.val_loss not in known:
             raise refusal(
                 f"expected `val_loss` to be {', '.join(known[:-1])} or {known[-1]}, which this loss has, "

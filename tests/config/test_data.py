@@ -90,6 +90,12 @@ def test_nx_reaches_those_that_read_it():
     ("value", "loc", "message"),
     [
         ({"validation": COMMON}, ("train",), "expected the key 'train'"),
+        ({"trian": COMMON, "validation": COMMON}, ("trian",), "did you mean 'train'?"),
+        (
+            {"train": {"knobs": 1}, "validation": {"knobs": 1}, "type": 1},
+            ("type",),
+            "expected the name of a kind",
+        ),
         ({"train": 3, "validation": COMMON}, ("train",), "expected an object or a list of them, but got 3"),
         (
             {"train": [], "validation": COMMON},

@@ -134,6 +134,12 @@ def test_logged_names():
     ]
 
 
+def test_terms_of_weight_0_are_measured_in_validation_only():
+    names = logged_names(read(loss={"terms": {"a": "MSE", "b": {"name": "DC", "weight": 0}}}))
+    assert {"val_a", "val_b", "train_a"} <= set(names)
+    assert "train_b" not in names
+
+
 def test_tasks():
     class Mute:
         pass
