@@ -60,8 +60,8 @@ def measure_levels(play: Callable[[Audio], NDArray[Any]], sample_rate: float) ->
     """Loudness and gain of a model.
 
     With r_i the RMS of the output for the measuring signal scaled by i/10: loudness = 20·log10(r_10) in dB re
-    full scale; gain = clip((Σ r_i − 5.5·r_10) / (5.5·r_10), 0, 1), which is 0 for a linear model and grows with
-    compression.
+    full scale; gain = clip((Σ r_i − 5.5·r_10) / (5.5·r_10), 0, 1), which is 0 for a linear model and grows
+    with compression.
 
     Args:
         play: the model, ``(L,) → (L,)``.
@@ -93,7 +93,7 @@ def build_metadata(
         training: how the model was trained.
         now: the time of the export, local; None takes the clock's.
     """
-    moment = now or datetime.datetime.now()  # noqa: DTZ005 - local time is what plugins show
+    moment = now or datetime.datetime.now()
     date = {key: getattr(moment, key) for key in ("year", "month", "day", "hour", "minute", "second")}
     metadata = {"date": date, **levels, **user, "training": training}
     kept: dict[str, Any] = finite(metadata)

@@ -1,7 +1,7 @@
 """ONNX, for runtimes other than torch (extra: ``nam_like[onnx]``).
 
-Convolutional nets are exported with dynamic batch and length. Recurrent nets are refused: torch's exporter freezes
-their length to that of its example.
+Convolutional nets are exported with dynamic batch and length. Recurrent nets are refused: torch's exporter
+freezes their length to that of its example.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class OnnxExporter:
         """Play the file with onnxruntime at two lengths and compare it with the net.
 
         Raises:
-            ExportError: it cannot be played, or differs by more than 1e-4 (times the peak, where that is above 1).
+            ExportError: it cannot be played, or differs by more than 1e-4 (times the peak, where that is
+                above 1).
         """
         import onnxruntime
 

@@ -25,6 +25,9 @@ from nam_like.models.base import Net
 
 __all__ = ["TorchScriptExporter", "TorchScriptExporterConfig"]
 
+#: torch.jit without its types, which torch leaves out.
+_jit: Any = torch.jit
+
 #: Largest difference between net and file, relative to the output's peak where that is above 1.
 MAX_ABS = 1e-5
 
@@ -59,10 +62,10 @@ class _Player(nn.Module):
 
 
 class TorchScriptExporter:
-    """Writes ``model.ts``: ``module(x (B, L) or (L,), *conditions) → y`` of the same shape, from a silent past.
+    """Writes ``model.ts``: ``module(x (B, L) or (L,), *conditions) → y`` of the same shape.
 
-    ``module.sample_rate`` (0 when unknown) and ``module.receptive_field`` are attributes of nets without
-    conditions; ``nam_like.json`` inside the file holds the metadata.
+    The past is silent. ``module.sample_rate`` (0 when unknown) and ``module.receptive_field`` are attributes
+    of nets without conditions; ``nam_like.json`` inside the file holds the metadata.
     """
 
     name = "torchscript"
@@ -88,20 +91,21 @@ class TorchScriptExporter:
         with _quiet(), torch.no_grad():
             try:
                 example = (0.1 * torch.randn(1, past + 37, generator=_generator()), *conditions)
-                module: Any = torch.jit.trace(_Padded(net), example, check_trace=False)
+                module: Any = _jit.trace(_Padded(net), example, check_trace=False)
                 if not conditions:
-                    module = torch.jit.script(_Player(module, float(net.sample_rate or 0.0), past))
+                    module = _jit.script(_Player(module, float(net.sample_rate or 0.0), past))
             except Exception as error:
                 raise ExportError(f"{path}: torch cannot trace {type(net).__name__}: {error}") from error
             extra = {"nam_like.json": json.dumps(metadata, allow_nan=False)}
             with atomic_path(path) as temporary:
-                torch.jit.save(module, str(temporary), _extra_files=extra)
+                _jit.save(module, str(temporary), _extra_files=extra)
 
     def verify(self, net: Net, path: Path, audio: NDArray[np.float32]) -> Verification:
         """Read the file back and compare it with the net at two lengths, neither of which it was traced at.
 
         Raises:
-            ExportError: it cannot be read, or differs by more than 1e-5 (times the peak, where that is above 1).
+            ExportError: it cannot be read, or differs by more than 1e-5 (times the peak, where that is
+                above 1).
         """
         samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         conditions = _example_conditions(net)
@@ -110,7 +114,7 @@ class TorchScriptExporter:
             x = samples[:, :length]
             with _quiet(), torch.no_grad():
                 try:
-                    played = torch.jit.load(str(path), map_location="cpu")(x, *conditions)
+                    played = _jit.load(str(path), map_location="cpu")(x, *conditions)
                 except Exception as error:
                     raise ExportError(
                         f"{path}: the exported file cannot be played at {length} samples: {error}"
@@ -154,5 +158,5 @@ def _generator() -> torch.Generator:
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..* is (deprecated|not supported)")
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=_jit.TracerWarning)
         yield

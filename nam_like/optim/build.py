@@ -57,12 +57,14 @@ def build_optimizer(optimizer: Component, parameters: Iterable[nn.Parameter]) ->
 
 def needs_total_steps(schedule: Schedule) -> bool:
     """Whether the schedule is a OneCycleLR over all batches that does not say how many there are."""
-    given = getattr(schedule.scheduler.config, "model_fields_set", set())
+    given: set[str] = getattr(schedule.scheduler.config, "model_fields_set", set())
     name = schedule.scheduler.name.rpartition(".")[2]
     return name == "OneCycleLR" and schedule.interval == "step" and not given & {"total_steps", "epochs"}
 
 
-def build_scheduler(schedule: Schedule, optimizer: Optimizer, total_steps: int | None = None) -> dict[str, Any]:
+def build_scheduler(
+    schedule: Schedule, optimizer: Optimizer, total_steps: int | None = None
+) -> dict[str, Any]:
     """Make a scheduler and say how Lightning drives it.
 
     Args:

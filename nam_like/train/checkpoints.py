@@ -41,11 +41,11 @@ class CheckpointError(UserError):
     """A checkpoint that is missing, broken, not ours, or of another net."""
 
 
-def plain(value: Any, where: str = "checkpoint") -> Any:
+def plain(value: Any, where: str = "checkpoint") -> Any:  # noqa: PLR0911 - one line per type
     """Make a value of plain types only, which is what ``torch.load(weights_only=True)`` reads.
 
-    NumPy numbers become numbers, arrays tensors, enumerations their values, paths strings. What remains is left out
-    (None in its place) with a warning.
+    NumPy numbers become numbers, arrays tensors, enumerations their values, paths strings. What remains is
+    left out (None in its place) with a warning.
     """
     if isinstance(value, enum.Enum):
         return plain(value.value, where)
@@ -141,11 +141,13 @@ def net_from_checkpoint(path: Path | str) -> nn.Module:
         raise CheckpointError(f"expected '{path}' to carry the config of its net, but got none")
     if spec["name"] not in NETS:
         raise CheckpointError(
-            f"expected the net of '{path}' to be registered, but '{spec['name']}' is not; load the extension it is from"
+            f"expected the net of '{path}' to be registered, but '{spec['name']}' is not; "
+            "load the extension it is from"
         )
-    net: nn.Module = component("net", spec).build()
+    net: Any = component("net", spec).build()
     load_net_weights(net, path)
     rate = record.get("sample_rate") if isinstance(record, dict) else None
     if rate is not None:
         net.sample_rate = float(rate)
-    return net.eval()
+    built: nn.Module = net.eval()
+    return built

@@ -1,4 +1,4 @@
-"""Play the validation files through a finished net: what the report shows, and what exports are checked with."""
+"""Play the validation files through a finished net, for the report and to check exports with."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class _Scaled(Net):
         self.factor = factor
         self.receptive_field = int(net.receptive_field)
         self.num_conditions = net.num_conditions
-        self.exports = net.exports - {"nam"}  # type: ignore[misc]
+        self.exports = net.exports - {"nam"}
 
     def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
         output: Tensor = self.net(x, *conditions, pad_start=False)
@@ -77,7 +77,7 @@ def undo_gain(net: Net, gain: float) -> Net:
 
 
 def model_metadata(net: Net, user: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of an export of `net`; loudness and gain are left out where it takes unknown conditions."""
+    """The metadata of an export; loudness and gain are left out where the net takes unknown conditions."""
     conditions = net.export_conditions()
     levels: dict[str, float] = {}
     if len(conditions) == net.num_conditions:
@@ -97,6 +97,7 @@ def export_all(
     folder: Path,
     metadata: dict[str, Any],
     audio: NDArray[np.float32],
+    *,
     stem: str = "model",
 ) -> list[Export]:
     """Write and verify every export.

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from nam_like.config.importable import importable
 from nam_like.config.signature import given
 from nam_like.train.callbacks.checkpoints import BestAndLast
+from nam_like.train.callbacks.device import DataOnDevice
 from nam_like.train.callbacks.progress import RunProgress
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
 from nam_like.train.checkpoints import SafeCheckpointIO
@@ -67,6 +68,7 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     arguments = _trainer_arguments(job)
     if arguments.get("enable_progress_bar", True) and not any(isinstance(c, ProgressBar) for c in callbacks):
         callbacks.append(progress)
+    callbacks.append(DataOnDevice(job.train_loader, job.val_loader))
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:
@@ -89,7 +91,8 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
         trainer.fit(job.task, job.train_loader, job.val_loader, ckpt_path=resume, **options)
     except Interrupted as error:
         result.interrupted = str(error)
-    result.epochs = trainer.fit_loop.epoch_progress.current.processed
+    progressed: Any = trainer.fit_loop.epoch_progress.current
+    result.epochs = progressed.processed
     result.steps = trainer.global_step
     result.seconds = time.monotonic() - started
     result.samples_per_second = progress.samples_per_second * trainer.world_size

@@ -38,8 +38,8 @@ class RunResult:
     Attributes:
         folder: where everything is.
         interrupted: whether a signal ended it.
-        handed_on: the exported model; None in the helping processes of a distributed run, and where nothing was
-            trained before the interruption.
+        handed_on: the exported model; None in the helping processes of a distributed run, and where
+            nothing was trained before the interruption.
     """
 
     folder: Path

@@ -1,7 +1,7 @@
 """The base of all tasks: a net, its losses and metrics, its optimizer, what is logged, and exact resumption.
 
-A task (one way of training) subclasses :class:`LightningModule` and says how a batch becomes a prediction and a
-target. Everything else, from the logged values to the state that a resumed run needs, is here.
+A task (one way of training) subclasses :class:`LightningModule` and says how a batch becomes a prediction
+and a target. Everything else, from the logged values to the state that a resumed run needs, is here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from torchmetrics import Metric
 
 from nam_like.config.component import Component
 from nam_like.errors import UserError
+from nam_like.losses import time as waveform
 from nam_like.losses.sum import WeightedSum
-from nam_like.losses.time import ESR as ESRLoss
-from nam_like.losses.time import MSE as MSELoss
 from nam_like.metrics.esr import ESR, MSE
 from nam_like.optim.build import Schedule, build_optimizer, build_scheduler, needs_total_steps
 from nam_like.registry import NETS
@@ -47,8 +46,8 @@ class LightningModule(pl.LightningModule):
         objective: the weighted loss terms.
         optimizer: component of the optimizer; None for a module that is only evaluated.
         lr_scheduler: the schedule of its learning rate.
-        val_loss: what ``val_loss`` is: ``"mse"`` or ``"esr"`` (the metrics), ``"total"`` (the weighted sum), or the
-            name of a term or metric.
+        val_loss: what ``val_loss`` is: ``"mse"`` or ``"esr"`` (the metrics), ``"total"`` (the weighted
+            sum), or the name of a term or metric.
         metrics: further metrics by the name they are logged under; ``ESR`` and ``MSE`` are always there.
     """
 
@@ -99,7 +98,7 @@ class LightningModule(pl.LightningModule):
         """
         return NETS.register(name, constructor, takes_dict=True, overwrite=overwrite)
 
-    # -- what a task defines ------------------------------------------------------------------------------------
+    # -- what a task defines ----------------------------------------------------------------------
 
     def predict_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Prediction and target of a training batch, both ``(B, L)``."""
@@ -109,7 +108,7 @@ class LightningModule(pl.LightningModule):
         """Prediction and target of a validation batch, whose items may be whole files."""
         return self.predict_batch(batch)
 
-    # -- steps --------------------------------------------------------------------------------------------------
+    # -- steps ------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Evaluate the loss of one batch; the sums behind the logged means stay on the device."""
@@ -129,7 +128,7 @@ class LightningModule(pl.LightningModule):
         prediction, target = self.predict_whole(batch)
         total, values = self.objective(prediction, target, every_term=True)
         prediction, target = self.objective.mask(prediction, target)
-        for metric in self.val_metrics.values():
+        for metric in self._metrics().values():
             metric.update(prediction.float(), target.float())
         samples = float(target.numel())
         row = torch.stack([total, *values.values(), torch.ones_like(total)]).double() * samples
@@ -138,7 +137,7 @@ class LightningModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
         self._val_sums = None
-        for metric in self.val_metrics.values():
+        for metric in self._metrics().values():
             metric.reset()
 
     def on_validation_epoch_end(self) -> None:
@@ -154,7 +153,7 @@ class LightningModule(pl.LightningModule):
             warnings.filterwarnings(
                 "ignore", message=r"The ``compute`` method of metric", category=UserWarning
             )
-            values |= {name: float(metric.compute()) for name, metric in self.val_metrics.items()}
+            values |= {name: float(metric.compute()) for name, metric in self._metrics().items()}
         values["val_loss"] = self._ranked(terms, values)
         # Logged in float64 the exact value survives in file names; Lightning's own default is float32.
         self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()})
@@ -182,7 +181,7 @@ class LightningModule(pl.LightningModule):
             {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.schedule, optimizer, steps)},
         )
 
-    # -- resumption ---------------------------------------------------------------------------------------------
+    # -- resumption -------------------------------------------------------------------------------
 
     @property
     def validated(self) -> dict[str, float]:
@@ -196,7 +195,7 @@ class LightningModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact continuation needs, and what the file says about itself."""
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         random_states: list[Any] = [get_random_state()]
         if self.trainer.world_size > 1:
             random_states = [None] * self.trainer.world_size
@@ -220,8 +219,8 @@ class LightningModule(pl.LightningModule):
         record = checkpoint.get(RECORD)
         if isinstance(record, dict) and "position" in record:
             self._resumed = record
-            # When the number of steps is asked for early, Lightning makes the loader before it knows where to go
-            # on, and forgets to tell it.
+            # When the number of steps is asked for early, Lightning makes the loader before it knows where
+            # to go on, and forgets to tell it.
             self._loader_states = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [])
 
     def on_train_start(self) -> None:
@@ -239,12 +238,15 @@ class LightningModule(pl.LightningModule):
             self._train_batches = record["train_batches"]
             self._lr = record["lr"]
         if self.trainer.fit_loop.restarting and self._loader_states:
-            self.trainer.train_dataloader.load_state_dict(self._loader_states[0])
+            cast(Any, self.trainer.train_dataloader).load_state_dict(self._loader_states[0])
         self._validated = dict(record["metrics"])
         known = {name: torch.tensor(value) for name, value in self._validated.items()}
         self.trainer.callback_metrics.update(known)
 
-    # -- details ------------------------------------------------------------------------------------------------
+    # -- details ----------------------------------------------------------------------------------
+
+    def _metrics(self) -> dict[str, Metric]:
+        return cast("dict[str, Metric]", dict(self.val_metrics.items()))
 
     def _check_val_loss(self) -> None:
         known = ("mse", "esr", "total", *self.objective.names, *self.val_metrics)
@@ -254,10 +256,10 @@ class LightningModule(pl.LightningModule):
             )
 
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
-        """The value called ``val_loss``; the metrics stand for plain MSE and ESR terms, whose mean they refine."""
+        """The value called ``val_loss``; for plain MSE and ESR terms the metrics, which are exact."""
         loss = self.objective.losses.get(self.val_loss)
         if self.val_loss in ("mse", "esr") and (
-            loss is None or (isinstance(loss, MSELoss | ESRLoss) and loss.pre_emphasis is None)
+            loss is None or (isinstance(loss, waveform.MSE | waveform.ESR) and loss.pre_emphasis is None)
         ):
             return values[self.val_loss.upper()]
         return values[self.val_loss] if self.val_loss in self.val_metrics else terms[self.val_loss]

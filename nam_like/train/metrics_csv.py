@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only
 
 from nam_like.files import write_text_atomic
 
@@ -21,8 +21,8 @@ class MetricsCsv(Logger):
 
     Args:
         path: the file.
-        previous: the ``metrics.csv`` of the run that is resumed; its rows are taken over up to the first step that
-            is logged here.
+        previous: the ``metrics.csv`` of the run that is resumed; its rows are taken over up to the first
+            step that is logged here.
     """
 
     def __init__(self, path: Path, previous: Path | None = None) -> None:

@@ -7,7 +7,6 @@ import inspect
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
@@ -77,7 +76,8 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     net = check_net(config)
     with importable(config.folders):
         _start_weights(config, net)
-        datasets = build_datasets(config.data, net.receptive_field, config.folders, learning.seed)
+        with config.placing_data_errors():
+            datasets = build_datasets(config.data, net.receptive_field, config.folders, learning.seed)
         _settle_rate(net, datasets)
         for dataset in (datasets.train, datasets.validation):
             dataset.handshake(net)

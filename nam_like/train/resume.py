@@ -22,8 +22,8 @@ def find_checkpoint(resume: str, outdir: Path) -> Path:
     """Find a checkpoint.
 
     Args:
-        resume: ``"last"`` or ``"best"`` of the newest run in `outdir` that has one; the folder of a run (its last);
-            or a checkpoint file.
+        resume: ``"last"`` or ``"best"`` of the newest run in `outdir` that has one; the folder of a run
+            (its last); or a checkpoint file.
         outdir: where the runs are.
 
     Raises:
@@ -46,7 +46,8 @@ def find_checkpoint(resume: str, outdir: Path) -> Path:
     if path.is_dir() and latest_run(path) is not None:
         return find_checkpoint("last", path)
     raise CheckpointError(
-        f"expected --resume to be last, best, a run folder or a checkpoint, but there is no checkpoint at '{resume}'"
+        f"expected --resume to be last, best, a run folder or a checkpoint, "
+        f"but there is no checkpoint at '{resume}'"
     )
 
 
@@ -81,8 +82,8 @@ def check_resumable(path: Path, task: LightningModule, configs: Mapping[str, Any
     ]
     if different:
         raise CheckpointError(
-            f"expected '{path}' to be of the net of model.json, but {len(different)} weights differ in name or "
-            f"shape, '{different[0]}' among them"
+            f"expected '{path}' to be of the net of model.json, but {len(different)} weights differ in name "
+            f"or shape, '{different[0]}' among them"
         )
     before = checkpoint.get(RECORD, {}).get("configs", {})
     for change in _changes(before, dict(configs)):

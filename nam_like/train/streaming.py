@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,8 +13,8 @@ __all__ = ["has_finite_memory", "play"]
 def has_finite_memory(net: nn.Module) -> bool:
     """Whether an output depends on the samples of the receptive field only, so that a file can be cut.
 
-    A recurrent net states a receptive field of 1 or of its convolutions, but remembers everything; a net whose
-    receptive field is 1 without recurrent layers is memoryless, and needs no cutting.
+    A recurrent net states a receptive field of 1 or of its convolutions, but remembers everything; a net
+    whose receptive field is 1 without recurrent layers is memoryless, and needs no cutting.
     """
     recurrent = getattr(net, "recurrent", None)
     if isinstance(recurrent, bool):
@@ -22,8 +24,8 @@ def has_finite_memory(net: nn.Module) -> bool:
     return int(getattr(net, "receptive_field", 1)) > 1
 
 
-def play(net: nn.Module, x: Tensor, *conditions: Tensor, outputs: int = 65_536) -> Tensor:
-    """``net(x, *conditions, pad_start=False)``, at most `outputs` output samples at a time where the net allows it.
+def play(net: Any, x: Tensor, *conditions: Tensor, outputs: int = 65_536) -> Tensor:
+    """Play ``net(x, *conditions, pad_start=False)`` in pieces where the net allows it.
 
     Args:
         net: the net.

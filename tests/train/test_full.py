@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from nam_like.train.checkpoints import RECORD, CheckpointError, load_checkpoint,
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = write_capture(tmp_path_factory.mktemp("capture"), data={"metadata": {"name": "Tiny", "gear_type": "amp"}})
+    folder = write_capture(
+        tmp_path_factory.mktemp("capture"), data={"metadata": {"name": "Tiny", "gear_type": "amp"}}
+    )
     return folder, train(folder, plots=True)
 
 
@@ -97,7 +100,7 @@ def test_the_resolved_configs_run_to_the_same_result(finished, tmp_path):
 
     folder, first = finished
     paths = [first.folder / f"config_{name}.json" for name in ("data", "model", "learning")]
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(folder)
     try:
         again = run(load_run(*paths), tmp_path, show=False, plots=False)
@@ -237,7 +240,9 @@ def test_each_checkpoint_carries_the_metric_of_its_own_weights(tmp_path, interva
         assert checkpoint[RECORD]["metrics"]["val_loss"] == pytest.approx(esr, rel=1e-5)
         assert float(re.search(r"ESR-(.{9})_", path.name)[1]) == pytest.approx(esr, rel=1e-3)
     scores = [load_checkpoint(path)[RECORD]["metrics"]["val_loss"] for path in files]
-    assert load_checkpoint(result.folder / "checkpoints/best.ckpt")[RECORD]["metrics"]["val_loss"] == min(scores)
+    assert load_checkpoint(result.folder / "checkpoints/best.ckpt")[RECORD]["metrics"]["val_loss"] == min(
+        scores
+    )
 
 
 def test_fine_tuning_starts_from_a_checkpoint_or_a_nam(tmp_path):

@@ -62,7 +62,7 @@ def same_course(a, b, first_epoch):
 @pytest.mark.parametrize(
     "schedule", [{}, EXPONENTIAL, PLATEAU, PER_STEP], ids=["none", "exp", "plateau", "step"]
 )
-@pytest.mark.parametrize("at", [0, 3, 4, 5, 8], ids=lambda at: f"batch{at}")
+@pytest.mark.parametrize("at", [0, 4, 5], ids=lambda at: f"batch{at}")
 def test_after_a_signal_in_any_batch(tmp_path, schedule, at):
     whole = make_task(**schedule)
     fit(tmp_path / "whole", whole)
@@ -75,7 +75,7 @@ def test_after_a_signal_in_any_batch(tmp_path, schedule, at):
 
 
 @pytest.mark.parametrize("schedule", [{}, PLATEAU], ids=["none", "plateau"])
-@pytest.mark.parametrize("at", [2, 4, 7, 9], ids=lambda at: f"batch{at}")
+@pytest.mark.parametrize("at", [4, 9], ids=lambda at: f"batch{at}")
 def test_with_validations_within_the_epoch(tmp_path, schedule, at):
     options = {"val_check_interval": 0.34}  # after every batch of three
     whole = make_task(**schedule)
@@ -86,7 +86,7 @@ def test_with_validations_within_the_epoch(tmp_path, schedule, at):
     assert torch.equal(weights(whole), weights(resumed))
 
 
-@pytest.mark.parametrize("at", [0, 1, 4, 7])
+@pytest.mark.parametrize("at", [0, 4])
 def test_while_gradients_are_accumulated(tmp_path, at):
     options = {"accumulate_grad_batches": 2, "val_check_interval": 0.34}
     whole = make_task()

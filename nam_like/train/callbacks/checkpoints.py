@@ -1,6 +1,7 @@
 """Keep the best, the last and the top-k checkpoints, each ranked by the metric of exactly its weights.
 
-They are written when a validation ends, whatever starts it, because only then the metric belongs to the weights.
+They are written when a validation ends, whatever starts it, because only then the metric belongs to the
+weights.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ __all__ = ["BestAndLast"]
 
 
 class BestAndLast(Checkpoint):
-    """Writes ``last.ckpt`` at each validation, ``best.ckpt`` when the monitored value is the least so far, and
+    """Writes checkpoints when a validation ends.
+
+    ``last.ckpt`` at each, ``best.ckpt`` when the monitored value is the least so far, and
     ``epoch-0003_step-312_ESR-1.234e-02.ckpt`` for the `top_k` least.
 
     Args:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from torch import Tensor
 
 __all__ = ["RunProgress", "clock"]
 
@@ -162,4 +163,4 @@ def _finite(count: float | None) -> int | None:
 def _samples(batch: Any) -> int:
     """Target samples of a batch ``(x, *conditions, y)``; 0 for batches of another kind."""
     target = batch[-1] if isinstance(batch, list | tuple) and batch else None
-    return int(target.numel()) if hasattr(target, "numel") else 0
+    return target.numel() if isinstance(target, Tensor) else 0

@@ -53,7 +53,7 @@ class SignalFlag:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def install(self) -> None:
-        """Take the signals; Lightning sets handlers of its own when a fit begins, so this is done again then."""
+        """Take the signals; done again when a fit begins, for Lightning sets handlers of its own then."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 signal.signal(number, self._handle)
@@ -71,9 +71,9 @@ class SignalFlag:
 class StopOnSignal(Checkpoint):
     """Ends the fit with :class:`Interrupted` at the first point where the run can be resumed exactly.
 
-    Such points are: after a batch, unless gradients are being accumulated or a validation follows at once; and after
-    a validation, whose checkpoint is already written then: Lightning calls checkpoint callbacks last, in their
-    order, which is why this is one of them.
+    Such points are: after a batch, unless gradients are being accumulated or a validation follows at once;
+    and after a validation, whose checkpoint is already written then: Lightning calls checkpoint callbacks
+    last, in their order, which is why this is one of them.
 
     Args:
         flag: raised by the signals.
