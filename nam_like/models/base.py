@@ -7,6 +7,7 @@ single signals without a batch dimension, and the checks. A plugin may define ``
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +49,7 @@ class Net(nn.Module):
     exports: frozenset[str] = frozenset({"torchscript"})
     num_conditions: int | None = 0
     pad_start_default: bool = True
+    _is_plugin_forward: ClassVar[bool] = False
 
     def __init__(self, sample_rate: float | None = None) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ class Net(nn.Module):
             # A plugin's plain `forward(x, …)` becomes the core of ours, which pads and crops around it.
             cls._forward = own  # type: ignore[method-assign]
             del cls.forward
+            cls._is_plugin_forward = True
             _infer_conditions(cls, own)
         both = all(_defines(cls, name) for name in ("export_config", "export_weights"))
         if both and "exports" not in cls.__dict__:
@@ -144,7 +147,7 @@ class Net(nn.Module):
                 )
 
     def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        """The net itself, ``(B, L) → (B, L − receptive_field + 1)``; the base crops outputs of length L."""
+        """The net itself, ``(B, L) → (B, L − receptive_field + 1)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define `_forward`")
 
     def _forward_on_device(self, x: Tensor, *conditions: Tensor) -> Tensor:
@@ -152,9 +155,16 @@ class Net(nn.Module):
         if x.device.type == "mps" and x.shape[-1] > MPS_LIMIT and self.receptive_field < MPS_LIMIT:
             return forward_in_pieces(self, x, *conditions, limit=MPS_LIMIT)
         y = self._forward(x, *conditions)
+        return self._without_own_padding(x, y) if self._is_plugin_forward else y
+
+    def _without_own_padding(self, x: Tensor, y: Tensor) -> Tensor:
+        """Crop the output of a plugin's ``forward`` that returns as many samples as it got."""
         past = self.receptive_field - 1
-        # Plugins' nets that pad inside return as many samples as they got.
-        return y[..., past:] if past and y.shape[-1] == x.shape[-1] else y
+        with warnings.catch_warnings():
+            # Which of both it does is a fact of the net; a traced graph may hold it.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            same = bool(y.shape[-1] == x.shape[-1])
+        return y[..., past:] if past and same else y
 
     # -- export ------------------------------------------------------------------------------------
 

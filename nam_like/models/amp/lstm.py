@@ -194,8 +194,7 @@ class LSTM(Net):
             _, state = self.core(self.join(zeros) if knobs is None else self.join(zeros, knobs), state)
             self.core.training = mode
             left -= SETTLE_BLOCK
-            moved = max(float((now - old).abs().max()) for now, old in zip(state, before, strict=True))
-            if not is_tracing() and moved <= SETTLED:
+            if not is_tracing() and _distance(state, before) <= SETTLED:
                 break
         return state
 
@@ -316,6 +315,11 @@ class LSTM(Net):
         self.export_silence = 0.0
         self._silent = None
         return source.finish()
+
+
+def _distance(one: State, other: State) -> float:
+    """The largest difference between two states."""
+    return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
 
 
 class LSTMConfig(Config):
