@@ -1,4 +1,4 @@
-"""The configurations that ship with the package: in ``configs/`` or, from a wheel, in ``nam_like/configs/``."""
+"""The configurations that ship with the package: ``configs/``, or ``nam_like/configs/`` in a wheel."""
 
 from __future__ import annotations
 

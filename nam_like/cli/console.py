@@ -98,7 +98,8 @@ def report_wrong(error: UserError) -> None:
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run a command and turn every way in which it can end into an exit code.
 
-    A :class:`UserError` becomes a message; any other exception is a bug of ours and shows its traceback.
+    A :class:`UserError` becomes a message. Of any other exception the traceback is shown, unless the
+    folder of a run keeps it.
     """
     set_up_logging(quiet=getattr(arguments, "quiet", False))
     try:
@@ -114,8 +115,11 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        traceback.print_exc()
-        print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)
+        folder = getattr(error, "run_folder", None)
+        if folder is None:
+            traceback.print_exc()
+        place = "" if folder is None else f" (details in {folder / 'traceback.txt'})"
+        print(f"failed: {type(error).__name__}: {error}{place}", file=sys.stderr)
         return FAILED
 
 

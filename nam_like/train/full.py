@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from nam_like.config.run import RunConfig
-from nam_like.files import sha256_file
+from nam_like.files import sha256_file, write_text_atomic
 from nam_like.train.callbacks.stop import SignalFlag
 from nam_like.train.finish import HandedOn, hand_on, show_results
 from nam_like.train.fit import Fitted, fit
@@ -103,6 +104,8 @@ def _shared_folder(job: Job, outdir: Path, command: Sequence[str]) -> Iterator[R
         yield folder
     except BaseException as error:
         folder.update(status="failed", error=f"{type(error).__name__}: {error}", finished=_now())
+        write_text_atomic(folder.path / "traceback.txt", "".join(traceback.format_exception(error)))
+        error.run_folder = folder.path  # type: ignore[attr-defined]  # the command line shows where it is
         if (folder.checkpoints / "last.ckpt").is_file():
             log.error("the run failed; --resume %s continues it", folder.path)  # noqa: TRY400
         raise
