@@ -9,7 +9,26 @@ __all__ = ["ExportError", "HandshakeError", "NamFileError", "UserError"]
 
 
 class UserError(ValueError):
-    """The command line, a JSON, the audio or a model file is wrong; the message says what and where."""
+    """The command line, a JSON, the audio or a model file is wrong; the message says what and where.
+
+    Attributes:
+        place: path of the object in the data JSON that it is about, such as ``("train", 1)``; empty if unknown.
+    """
+
+    place: tuple[str | int, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The message without the place that may stand before it."""
+        return str(self)[len(self._prefix) :]
+
+    _prefix = ""
+
+    def put_at(self, place: tuple[str | int, ...]) -> None:
+        """Say where in the data JSON the mistake is: the message then begins with that place."""
+        self.place = place
+        self._prefix = "".join(f"[{step}]" if isinstance(step, int) else step for step in place) + ": "
+        self.args = (f"{self._prefix}{self.args[0] if self.args else ''}", *self.args[1:])
 
 
 class HandshakeError(UserError):

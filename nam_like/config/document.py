@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,40 @@ class Document:
         return Problem(
             str(self.path), place.line, place.column, dotted(loc), message, lines[place.line - 1], place.span
         )
+
+    def key_at_fault(self, place: Loc, message: str) -> Loc:
+        """The key of a dataset (or of `common`) that a message speaks of; the dataset where it names none.
+
+        A message names a key as `` `ny` ``, or a recording by its path.
+
+        Args:
+            place: path of the dataset.
+            message: what is wrong with it.
+        """
+        named = re.findall(r"`([A-Za-z_][A-Za-z_0-9]*)`", message)
+        holders = [(*place, "config"), place, ("common",)]
+        for holder in holders:
+            found = self._value_at(holder)
+            if not isinstance(found, dict):
+                continue
+            for key in named:
+                if key in found:
+                    return (*holder, key)
+        for holder in holders:
+            found = self._value_at(holder)
+            for key, item in found.items() if isinstance(found, dict) else ():
+                if isinstance(item, str) and key.endswith("path") and Path(item).name in message:
+                    return (*holder, key)
+        return place
+
+    def _value_at(self, loc: Loc) -> Any:
+        value = self.value
+        for step in loc:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
 
 def without_notes(value: Any) -> Any:

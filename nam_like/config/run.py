@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -22,6 +23,7 @@ from nam_like.config.learning import LearningConfig
 from nam_like.config.model import ModelConfig
 from nam_like.config.paths import PathError
 from nam_like.config.phrases import phrased
+from nam_like.errors import UserError
 
 __all__ = ["RunConfig", "load_run"]
 
@@ -58,6 +60,21 @@ class RunConfig:
             "model": self.model.canonical(),
             "learning": self.learning.canonical(),
         }
+
+    @contextmanager
+    def placing_data_errors(self) -> Iterator[None]:
+        """Place what a dataset finds wrong with the recordings at the key of the data JSON that it is about.
+
+        Raises:
+            ConfigError: in place of a :class:`UserError` that knows its dataset.
+        """
+        try:
+            yield
+        except UserError as error:
+            if not error.place or isinstance(error, ConfigError):
+                raise
+            loc = self.sources["data"].key_at_fault(error.place, error.reason)
+            raise self.error("data", loc, error.reason) from error
 
     def error(self, root: str, loc: tuple[str | int, ...], message: str) -> ConfigError:
         """An exception to raise for a mistake found later, placed at a value of one of the files."""

@@ -92,7 +92,7 @@ def build_datasets(
     check_sample_rates(train, validation)
     check_conditions(train, validation)
     for number, hook in enumerate(data.joint):
-        with _located(f"joint[{number}]"):
+        with _located("joint", number):
             _build_hook(hook).apply(train, validation)
     _warn_of_overlap(train, validation)
     return Datasets(train, validation, _common_gain(train, validation))
@@ -175,7 +175,7 @@ def _build_split(
         raise DataError(f"expected at least one dataset in `{split}`, but got an empty list")
     datasets = []
     for number, spec in enumerate(specs):
-        with _located(f"{split}[{number}]" if is_list or len(specs) > 1 else split):
+        with _located(split, *((number,) if is_list or len(specs) > 1 else ())):
             seed = mix_seed(context.seed, SPLITS.index(split), number)
             dataset = build_dataset(spec, replace(context, split=split, seed=seed))
             if len(dataset) == 0:
@@ -196,17 +196,17 @@ def _nx_of(config: Any) -> int:
 
 
 class _located:  # noqa: N801 - reads as a statement
-    """Puts the place in the config before the message of a :class:`UserError`."""
+    """Tells a :class:`UserError` raised inside where in the data config it belongs."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, *place: str | int) -> None:
         self.place = place
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, UserError) and error.args and isinstance(error.args[0], str):
-            error.args = (f"{self.place}: {error.args[0]}", *error.args[1:])
+        if isinstance(error, UserError) and not error.place:
+            error.put_at(self.place)
 
 
 def _raw_config(config: Mapping[str, Any], nx: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nam_like.config.document import Document
 from nam_like.config.errors import ConfigError
 from nam_like.config.run import load_run
 
@@ -192,3 +193,12 @@ def test_errors_found_later_can_be_placed(files):
 
 def test_registered_fakes_are_used():
     assert "FakeNet" in NETS
+
+
+def test_mistakes_found_in_the_recordings_are_placed_in_the_data_json(tmp_path: Path) -> None:
+    text = '{\n "common": {"x_path": "a.wav", "ny": 9},\n "train": [{"y_path": "b.wav"}, {"name": "paired", "config": {"y_path": "c.wav"}}]\n}'
+    document = Document("data", tmp_path / "data.json", text, json.loads(text))
+    assert document.key_at_fault(("train", 0), "expected `ny` to be at most 3, but got 9") == ("common", "ny")
+    assert document.key_at_fault(("train", 0), "/x/b.wav: expected audio") == ("train", 0, "y_path")
+    assert document.key_at_fault(("train", 1), "expected `y_path` to be") == ("train", 1, "config", "y_path")
+    assert document.key_at_fault(("train", 1), "expected something else") == ("train", 1)

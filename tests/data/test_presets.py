@@ -26,6 +26,7 @@ def test_there_is_one_for_each_way_of_use() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == {
         "debug",
         "default",
+        "demo",
         "parametric",
         "single_pair",
         "two_pairs",
