@@ -12,7 +12,7 @@ class UserError(ValueError):
     """The command line, a JSON, the audio or a model file is wrong; the message says what and where.
 
     Attributes:
-        place: path of the object in the data JSON that it is about, such as ``("train", 1)``; empty if unknown.
+        place: path in the data JSON of what it is about, such as ``("train", 1)``; empty if unknown.
     """
 
     place: tuple[str | int, ...] = ()
@@ -36,7 +36,7 @@ class HandshakeError(UserError):
 
 
 class NamFileError(UserError):
-    """A `.nam` file that cannot be read: not JSON, an unknown version or architecture, a wrong weight count."""
+    """A `.nam` file that cannot be read: not JSON, an unknown version, a wrong weight count."""
 
 
 class ExportError(RuntimeError):

@@ -96,11 +96,11 @@ class Document:
 
     def _value_at(self, loc: Loc) -> Any:
         value = self.value
-        for step in loc:
-            try:
+        try:
+            for step in loc:
                 value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
+        except (KeyError, IndexError, TypeError):
+            return None
         return value
 
 

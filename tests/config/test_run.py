@@ -196,8 +196,9 @@ def test_registered_fakes_are_used():
 
 
 def test_mistakes_found_in_the_recordings_are_placed_in_the_data_json(tmp_path: Path) -> None:
-    text = '{\n "common": {"x_path": "a.wav", "ny": 9},\n "train": [{"y_path": "b.wav"}, {"name": "paired", "config": {"y_path": "c.wav"}}]\n}'
-    document = Document("data", tmp_path / "data.json", text, json.loads(text))
+    component = {"name": "paired", "config": {"y_path": "c.wav"}}
+    value = {"common": {"x_path": "a.wav", "ny": 9}, "train": [{"y_path": "b.wav"}, component]}
+    document = Document("data", tmp_path / "data.json", json.dumps(value), value)
     assert document.key_at_fault(("train", 0), "expected `ny` to be at most 3, but got 9") == ("common", "ny")
     assert document.key_at_fault(("train", 0), "/x/b.wav: expected audio") == ("train", 0, "y_path")
     assert document.key_at_fault(("train", 1), "expected `y_path` to be") == ("train", 1, "config", "y_path")
