@@ -1,4 +1,4 @@
-"""Recorded outputs of the realtime engine: the few in tests/data, and all where the shared folder is at hand."""
+"""Recorded outputs of the realtime engine: those in tests/data, or all where they are at hand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Golden:
         return content
 
     def recordings(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """What was played and what the engine made of it, both ``(L,)``; none where it was not recorded here."""
+        """What was played, and what the engine made of it, both ``(L,)``."""
         pairs = []
         for source in ("pluck", "sine"):
             recorded = self.path.parent / f"core_{source}.npy"

@@ -113,7 +113,7 @@ def wavenet_configs(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def is_tight(config: dict[str, Any]) -> bool:
-    """Whether the receptive field of a net of this config is the smallest possible one, and gradients show it."""
+    """Whether the receptive field of such a net is the smallest possible one, and gradients show it."""
     stack = config["layers_configs"]
     if any(f'"{flat}"' in json.dumps(config) for flat in ("ReLU", "ReLU6", "Hardtanh")):
         return False

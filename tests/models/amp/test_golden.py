@@ -103,7 +103,7 @@ def test_filters_are_read_and_written_in_the_engines_order(golden: Golden) -> No
     "golden", [e for e in entries("mismatch", "core_rejects", "peer_error") if e.config], ids=named
 )
 def test_such_a_config_plays_as_it_trains_or_is_refused(golden: Golden, tmp_path: Path) -> None:
-    """Where the training side and the engine disagree, we write an equivalent, or say why not before training."""
+    """Where trainer and engine disagree, we write an equivalent, or say why not before training."""
     net = component("net", {"name": golden.architecture, "config": golden.config}).build()
     randomise(net, size=0.3).eval()
     exporter, path = NamExporter(), tmp_path / "model.nam"
