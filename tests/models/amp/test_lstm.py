@@ -173,7 +173,9 @@ def test_the_number_of_knobs_must_fit_the_data() -> None:
         num_conditions = 1
         condition_names = ("gain", "tone", "level")
 
-    with pytest.raises(HandshakeError, match=r"expected a dataset with 2 knobs, but got 3 \(gain, tone, level\)"):
+    with pytest.raises(
+        HandshakeError, match=r"expected a dataset with 2 knobs, but got 3 \(gain, tone, level\)"
+    ):
         make(input_size=3).handshake(Data())
 
 

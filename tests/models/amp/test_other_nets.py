@@ -99,7 +99,9 @@ def test_convnet_mistakes() -> None:
     assert list(problems("ConvNet", train_strategy="stride")) == ["config.train_strategy"]
     assert list(problems("ConvNet", ir_filename="ir.wav")) == ["config.ir_filename"]
     assert list(problems("ConvNet", dilations=[])) == ["config.dilations"]
-    assert list(problems("ConvNet", activation={"name": "PReLU", "num_parameters": 5})) == ["config.activation"]
+    assert list(problems("ConvNet", activation={"name": "PReLU", "num_parameters": 5})) == [
+        "config.activation"
+    ]
     assert list(problems("ConvNet", activation="PairBlend")) == ["config.activation"]
 
 
@@ -247,7 +249,9 @@ def test_knobs_may_move_in_time() -> None:
 
 def test_knobs_are_checked() -> None:
     net = conditioned()
-    with pytest.raises(ValueError, match=r"expected knobs of shape \(B, 2\) or \(B, 2, L\), but got \(1, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"expected knobs of shape \(B, 2\) or \(B, 2, L\), but got \(1, 3\)"
+    ):
         net(noise(1, 50), torch.zeros(1, 3))
     with pytest.raises(ValueError, match="expected 1 condition tensors"):
         net(noise(1, 50))
@@ -285,5 +289,7 @@ def test_knobs_and_nam() -> None:
 
 def test_import_path() -> None:
     """Our classes can also be named by their import path, with the same config."""
-    net = component("net", {"name": "nam_like.models.amp.linear.Linear", "config": {"receptive_field": 3}}).build()
+    net = component(
+        "net", {"name": "nam_like.models.amp.linear.Linear", "config": {"receptive_field": 3}}
+    ).build()
     assert isinstance(net, Linear)

@@ -74,7 +74,11 @@ BLEND = {"name": "PairBlend", "primary": "Tanh", "secondary": {"name": "LeakyReL
             },
         ),
         (
-            {**ARRAY, "head_1x1_config": {"active": True, "out_channels": 3}, "layer_1x1_config": {"groups": 2}},
+            {
+                **ARRAY,
+                "head_1x1_config": {"active": True, "out_channels": 3},
+                "layer_1x1_config": {"groups": 2},
+            },
             {
                 **ARRAY,
                 "head1x1": {"active": True, "out_channels": 3, "groups": 1},
@@ -95,7 +99,9 @@ def test_spellings_of_the_head() -> None:
     last = {**ARRAY, "head": {"out_channels": 2}}
     now = {"channels": 3, "activation": "ReLU", "kernel_sizes": [1, 1], "out_channels": 1}
     old = {"in_channels": 2, "channels": 3, "activation": "ReLU", "num_layers": 2, "out_channels": 1}
-    assert plays_alike({"layers_configs": [last], "head": now}, {"layers_configs": [last], "head_config": old})
+    assert plays_alike(
+        {"layers_configs": [last], "head": now}, {"layers_configs": [last], "head_config": old}
+    )
 
 
 def test_what_is_exported_can_be_trained_on() -> None:
@@ -114,7 +120,9 @@ def test_notes_are_allowed_everywhere() -> None:
 
 def test_a_gate_multiplies() -> None:
     """Against the formula: tanh(filter) · sigmoid(gate)."""
-    net = randomise(WaveNet.init_from_config({"layers_configs": [{**ARRAY, "dilations": [1], "gated": True}]}))
+    net = randomise(
+        WaveNet.init_from_config({"layers_configs": [{**ARRAY, "dilations": [1], "gated": True}]})
+    )
     array = net.layer_arrays()[0]
     layer = array.stack[0]
     x = noise(1, 1, 9)
@@ -268,7 +276,9 @@ def test_mistakes_in_the_condition_net() -> None:
 def test_arrays_check_their_widths_themselves() -> None:
     """Also where they are put together in Python."""
     first = WaveNet.init_from_config({"layers_configs": [ARRAY]}).layer_arrays()[0]
-    with pytest.raises(ValueError, match=r"expected `input_size` of array 1 to be 4 \(the channels of array 0\)"):
+    with pytest.raises(
+        ValueError, match=r"expected `input_size` of array 1 to be 4 \(the channels of array 0\)"
+    ):
         WaveNet([first, first])
     with pytest.raises(ValueError, match="expected at least one layer array"):
         WaveNet([])

@@ -109,7 +109,9 @@ def test_pairs_need_a_slope_for_each_channel() -> None:
     assert engine_activation(nn.PReLU(init=0.5), 3) == {"type": "PReLU", "negative_slopes": [0.5] * 3}
 
 
-@pytest.mark.parametrize("value", ["GELU", "Softsigmoid", "Mish", "ELU", {"name": "PairMultiply", "secondary": "ELU"}])
+@pytest.mark.parametrize(
+    "value", ["GELU", "Softsigmoid", "Mish", "ELU", {"name": "PairMultiply", "secondary": "ELU"}]
+)
 def test_what_the_engine_cannot_play(value: Any) -> None:
     reason = why_not_playable(make(value))
     assert reason is not None
@@ -126,10 +128,14 @@ def test_refused() -> None:
     assert problems({"name": "Tanh", "slope": 1})[0][0] == ("slope",)
     assert problems({"name": "LeakyHardtanh", "min_val": 2.0})[0][0][-1] == "min_val"
     assert problems({"name": "PairBlend", "primary": "PairMultiply"})[0][0][0] == "primary"
-    assert problems("PairBlend", pairs=False)[0][1] == "expected a single activation, but got the pair 'PairBlend'"
-    assert "expected one of `init` and `negative_slope`" in problems(
-        {"name": "PReLU", "init": 0.1, "negative_slope": 0.2}
-    )[0][1]
+    assert (
+        problems("PairBlend", pairs=False)[0][1]
+        == "expected a single activation, but got the pair 'PairBlend'"
+    )
+    assert (
+        "expected one of `init` and `negative_slope`"
+        in problems({"name": "PReLU", "init": 0.1, "negative_slope": 0.2})[0][1]
+    )
     assert problems({"name": "PReLU", "num_parameters": 3, "negative_slopes": [0.1]})
 
 
@@ -140,7 +146,6 @@ def test_lists_report_every_entry_at_its_index() -> None:
     assert [error["loc"] for error in caught.value.errors()] == [(1,), (2, "inplace")]
     with pytest.raises(Exception, match="expected an activation or a list with one per layer, but got 3"):
         field.validate(3)
-
 
 
 def test_written_down_again() -> None:

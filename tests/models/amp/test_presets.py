@@ -1,0 +1,71 @@
+"""The model presets: parameters, receptive fields, and that each can be exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nam_like.config import jsonc
+from nam_like.config.model import ModelConfig
+from nam_like.export.nam import NamExporter
+
+FOLDER = Path(__file__).parents[3] / "configs" / "model" / "amp"
+#: trainable parameters, weights in the file (None: it takes knobs), receptive field
+FACTS = {
+    "a1_standard": (13_801, 13_802, 4093),
+    "a1_lite": (6553, 6554, 4093),
+    "a1_feather": (3025, 3026, 4093),
+    "a1_nano": (841, 842, 4093),
+    "convnet": (12_593, 13_385, 8191),
+    "lstm_1x8": (377, 345, 1),
+    "lstm_1x16": (1265, 1201, 1),
+    "lstm_2x8": (969, 905, 1),
+    "lstm_2x16": (3473, 3345, 1),
+    "lstm_3x18": (7111, 6895, 1),
+}
+UNLISTED = {"conditioned", "debug"}
+
+
+def read(name: str) -> ModelConfig:
+    return ModelConfig.model_validate(jsonc.loads(jsonc.read_text(FOLDER / f"{name}.json")))
+
+
+def test_there_are_these() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*FACTS, *UNLISTED}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_sizes(name: str) -> None:
+    trainable, written, field = FACTS[name]
+    net = read(name).net.build()
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == trainable
+    assert net.receptive_field == field
+    assert NamExporter().obstacles(net) == []
+    assert len(net.eval().export_weights()) == written
+
+
+@pytest.mark.parametrize("name", sorted({*FACTS, *UNLISTED}))
+def test_recipes(name: str) -> None:
+    model = read(name)
+    recurrent = name.startswith("lstm")
+    assert model.optimizer.name == "Adam"
+    assert model.optimizer.config.lr == (0.01 if recurrent else 0.004)
+    assert model.lr_scheduler is not None
+    assert model.lr_scheduler.config.gamma == (0.995 if recurrent else 0.993)
+    loss = model.loss.canonical()
+    assert loss["val_loss"] == "esr"
+    assert loss["mask_first"] == (4096 if recurrent else 0)
+    label, weight = ("pre_emph_mse", 1.0) if recurrent else ("pre_emph_mrstft", 2e-4)
+    assert loss["terms"][label]["weight"] == weight
+    assert loss["terms"][label]["config"]["pre_emphasis"] == 0.85
+    if recurrent:
+        net = model.net.build()
+        assert (net.train_burn_in, net.train_truncate) == (4096, 512)
+
+
+def test_the_small_ones_are_small() -> None:
+    assert sum(p.numel() for p in read("debug").net.build().parameters()) < 1000
+    knobs = read("conditioned").net.build()
+    assert knobs.num_conditions == 1
+    assert knobs.exports == {"torchscript", "onnx"}
