@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.callbacks import Callback, ProgressBar, StochasticWeightAveraging
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from nam_like.config.importable import importable
@@ -89,6 +89,10 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     try:
         resume = None if job.resume is None else str(job.resume)
         trainer.fit(job.task, job.train_loader, job.val_loader, ckpt_path=resume, **options)
+        if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+            # It puts the average in place when training ends, after the last validation.
+            trainer.validate(job.task, job.val_loader, verbose=False)
+            checkpoints.rank(trainer, job.task)
     except Interrupted as error:
         result.interrupted = str(error)
     progressed: Any = trainer.fit_loop.epoch_progress.current

@@ -320,3 +320,29 @@ def test_the_signal_handlers_are_restored(tmp_path):
         signal.raise_signal(signal.SIGTERM)
         assert flag.received == "SIGTERM"
     assert signal.getsignal(signal.SIGTERM) == before[0]
+
+
+@pytest.mark.parametrize(
+    ("callback", "epoch"),
+    [
+        ({"name": "EMAWeightAveraging", "config": {"decay": 0.9}}, 3),
+        ({"name": "StochasticWeightAveraging", "config": {"swa_lrs": 0.03, "annealing_epochs": 1}}, None),
+    ],
+    ids=["EMA", "SWA"],
+)
+def test_averaged_weights_are_ranked_and_exported(tmp_path, callback, epoch):
+    folder = write_capture(tmp_path, learning={"callbacks": [callback]})
+    result = train(folder, "learning.trainer.max_epochs=4", "learning.top_k=9")
+    x, _ = sf.read(folder / "x.wav")
+    y, _ = sf.read(folder / "y.wav")
+    start = 16000 * 2 // 3
+    model = load_nam(result.folder / "model.nam")
+    past = model.receptive_field - 1
+    played = model.process(x[start:])[past:].astype(np.float64)
+    esr = np.sum((played - y[start + past :]) ** 2) / np.sum(y[start + past :] ** 2)
+    assert esr == pytest.approx(result.handed_on.best["metrics"]["ESR"], rel=1e-4)
+    if epoch is None:  # the average is validated once more, after the last epoch
+        names = [path.name for path in (result.folder / "checkpoints").glob("epoch-0004*")]
+        assert len(names) == 1
+    else:
+        assert result.handed_on.best["epoch"] == epoch

@@ -155,7 +155,7 @@ class TestOptimizers:
         bad = Schedule(
             component("lr_scheduler", {"name": "CyclicLR", "config": {"base_lr": 1, "max_lr": [1, 2]}})
         )
-        with pytest.raises(OptimizerError, match="model.lr_scheduler"):
+        with pytest.raises(OptimizerError, match=r"model\.lr_scheduler"):
             build_scheduler(bad, optimizer)
 
     def test_schedules_tell_lightning_when_they_step(self):

@@ -89,6 +89,10 @@ class BestAndLast(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self._validated_since_epoch = True
+        self.rank(trainer, pl_module)
+
+    def rank(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the present weights, which were just validated, and give them their place."""
         # What the task validated just now; the trainer's collection also holds values of earlier weights.
         values = getattr(pl_module, "validated", None)
         if values is None or self.monitor not in values:
