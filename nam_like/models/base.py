@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from nam_like.config.base import Config
 from nam_like.errors import HandshakeError
@@ -38,6 +39,7 @@ class Net(nn.Module):
     Attributes:
         exports: names of the exporters that can serve the net; an instance may serve fewer than its class.
         num_conditions: condition tensors that ``forward`` takes after the audio; None where it varies.
+        num_knobs: values per condition tensor.
         pad_start_default: whether ``forward`` pads when the caller does not say.
         sample_rate: the rate that it was trained at (Hz), or None.
     """
@@ -48,8 +50,10 @@ class Net(nn.Module):
 
     exports: frozenset[str] = frozenset({"torchscript"})
     num_conditions: int | None = 0
+    num_knobs: int = 0
     pad_start_default: bool = True
     _is_plugin_forward: ClassVar[bool] = False
+    _writes_weights: ClassVar[bool] = False
 
     def __init__(self, sample_rate: float | None = None) -> None:
         super().__init__()
@@ -65,8 +69,8 @@ class Net(nn.Module):
             del cls.forward
             cls._is_plugin_forward = True
             _infer_conditions(cls, own)
-        both = all(_defines(cls, name) for name in ("export_config", "export_weights"))
-        if both and "exports" not in cls.__dict__:
+        cls._writes_weights = all(_defines(cls, name) for name in ("export_config", "export_weights"))
+        if cls._writes_weights and cls.architecture and "exports" not in cls.__dict__:
             cls.exports = cls.exports | {"nam"}
 
     @classmethod
@@ -162,7 +166,7 @@ class Net(nn.Module):
         past = self.receptive_field - 1
         with warnings.catch_warnings():
             # Which of both it does is a fact of the net; a traced graph may hold it.
-            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            warnings.filterwarnings("ignore", category=TracerWarning)
             same = bool(y.shape[-1] == x.shape[-1])
         return y[..., past:] if past and same else y
 
@@ -209,7 +213,7 @@ class Net(nn.Module):
 
     def export_obstacles(self, exporter: str) -> list[str]:
         """Why this net cannot be exported by `exporter` so that it plays as it trains; empty when it can."""
-        if exporter in type(self).exports:
+        if exporter in type(self).exports or (exporter == "nam" and self._writes_weights):
             return []
         return [f"a {type(self).__name__} cannot be exported as '{exporter}'"]
 

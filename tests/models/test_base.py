@@ -55,7 +55,7 @@ def test_a_plugins_plain_forward_is_padded_and_cropped() -> None:
         assert torch.equal(padded[:, 4:], short)
         assert torch.equal(net(x), padded)  # it pads unless told otherwise
         assert net(x[0]).shape == (20,)
-    assert net.exports == {"torchscript", "nam"}
+    assert net.exports == {"torchscript"}  # the realtime engine does not know it
 
 
 def test_a_plugin_may_pad_inside() -> None:
@@ -126,7 +126,7 @@ def test_the_newer_private_names_are_honoured() -> None:
     assert torch.equal(net(torch.tensor([[1.0, 3.0]])), torch.tensor([[1.0, 2.0]]))
     assert net.export_config() == {"a": 1}
     assert net.export_weights().dtype == np.float32
-    assert "nam" in net.exports
+    assert net.export_obstacles("nam") == []
 
 
 def test_a_plugins_net_is_refused_as_nam_unless_asked_for(tmp_path: Path) -> None:
@@ -136,8 +136,34 @@ def test_a_plugins_net_is_refused_as_nam_unless_asked_for(tmp_path: Path) -> Non
     foreign = NamExporter(foreign=True)
     foreign.write(net, path, {"name": "mine"})
     assert '"architecture":"MyNet","config":{"taps":3}' in path.read_text()
-    with pytest.raises(ExportError, match="no reader knows the architecture MyNet"):
-        foreign.verify(net, path, np.zeros(10, dtype=np.float32))
+    silence = np.zeros(10, dtype=np.float32)
+    assert foreign.verify(net, path, silence).max_abs == 0.0
+    with torch.no_grad():
+        net.out.bias.add_(0.1)
+    with pytest.raises(
+        ExportError, match=r"expected the weights of the net, but got a difference of 1\.0e-01"
+    ):
+        foreign.verify(net, path, silence)
+
+
+def test_a_plugin_may_write_files_that_the_engine_knows(tmp_path: Path) -> None:
+    class Filter(BaseNet):
+        architecture = "Linear"
+        receptive_field = 2
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.5 * x[:, 1:] + 0.25 * x[:, :-1]
+
+        def export_config(self) -> dict[str, Any]:
+            return {"receptive_field": 2, "bias": False}
+
+        def export_weights(self) -> list[float]:
+            return [0.5, 0.25]
+
+    net, path = Filter().eval(), tmp_path / "model.nam"
+    assert "nam" in net.exports
+    NamExporter().write(net, path, {})
+    NamExporter().verify(net, path, noise(50).numpy())
 
 
 def test_aligned_conditions_are_padded_with_their_first_value() -> None:

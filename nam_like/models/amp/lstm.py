@@ -77,7 +77,8 @@ class LSTM(Net):
     ) -> None:
         super().__init__(sample_rate)
         self.receptive_field = 1  # the past is in the state
-        self.num_conditions = 1 if input_size > 1 else 0
+        self.num_knobs = input_size - 1
+        self.num_conditions = 1 if self.num_knobs else 0
         self.train_burn_in, self.train_truncate = train_burn_in, train_truncate
         self.export_silence, self.export_knobs = export_silence, export_knobs
         if input_size > 1 and export_knobs is None:
@@ -214,8 +215,8 @@ class LSTM(Net):
         """
         values = torch.as_tensor(knobs, dtype=self.head.weight.dtype, device=self.head.weight.device)
         core = self.core
-        if len(values) != core.input_size - 1:
-            raise ValueError(f"expected {core.input_size - 1} knob values, but got {len(values)}")
+        if len(values) != self.num_knobs:
+            raise ValueError(f"expected {self.num_knobs} knob values, but got {len(values)}")
         plain = LSTM(
             core.hidden_size,
             core.num_layers,
@@ -240,7 +241,7 @@ class LSTM(Net):
     def handshake(self, dataset: Any) -> None:
         """See :meth:`Net.handshake`; the number of knobs must fit, too."""
         super().handshake(dataset)
-        check_knobs(self.core.input_size - 1, dataset)
+        check_knobs(self.num_knobs, dataset)
 
     def engine_net(self) -> Net:
         """This net, with its knobs at `export_knobs`."""

@@ -95,3 +95,21 @@ def test_wavenets_of_any_config(config: dict[str, Any]) -> None:
 @settings(max_examples=300, **ANY)
 def test_many_wavenets_of_any_config(config: dict[str, Any]) -> None:
     check_config(config)
+
+
+@pytest.mark.parametrize("film", [{}, {"layer1x1_post_film": {}}])
+def test_ranks_wait_for_no_gradient(film: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing reads the last residual; with several processes its weights get a zero gradient."""
+    net = WaveNet.init_from_config({"layers_configs": [{**ARRAY, **film}]}).train()
+    x = noise(2, 50)
+    net(x, pad_start=False).sum().backward()
+    assert [name for name, parameter in net.named_parameters() if parameter.grad is None]
+    alone = net(x, pad_start=False)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/ranks", rank=0, world_size=1)
+    try:
+        y = net(x, pad_start=False)
+    finally:
+        torch.distributed.destroy_process_group()
+    y.sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    assert torch.equal(y, alone)
