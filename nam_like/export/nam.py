@@ -40,7 +40,7 @@ class NamExporter:
 
     Args:
         foreign: also write nets of plugins under an architecture that the realtime engine does not know;
-            such a file cannot be verified.
+            of such a file only the weights can be verified.
     """
 
     name = "nam"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
 #: Samples to play of each input.
-LENGTH = 12_000
+LENGTH = 8_000
 
 
 def folder() -> Path:

@@ -32,7 +32,7 @@ def read(name: str) -> ModelConfig:
 
 
 def test_there_are_these() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == {*FACTS, *UNLISTED}
+    assert {path.stem for path in FOLDER.glob("*.json")} >= {*FACTS, *UNLISTED}
 
 
 @pytest.mark.parametrize("name", FACTS)
