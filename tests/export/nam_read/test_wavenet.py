@@ -120,7 +120,7 @@ ACTIVATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("activation", "formula"), ACTIVATIONS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("activation", "formula"), ACTIVATIONS, ids=[str(name) for name, _ in ACTIVATIONS])
 def test_activations(activation, formula):
     weights = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]
     x = np.linspace(-6, 6, 97)
