@@ -135,6 +135,8 @@ def _schema_takes(shape: dict[str, Any]) -> str:
         "array": "list",
         "object": "object",
     }
+    if "x-component" in shape:
+        return f"component: {shape['x-component']}"
     kinds = shape.get("type", [])
     parts = [words.get(kind, str(kind)) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
     parts += [json.dumps(value) for value in shape.get("enum", [])]
