@@ -121,7 +121,10 @@ def _field_takes(field: FieldInfo, shape: Any = None) -> str:
     base = _component(marked) if marked else _takes(field.annotation)
     prefix = "list of " if several else ""
     null = " or null" if marked and type(None) in typing.get_args(field.annotation) else ""
-    return " ".join([prefix + base + null, ", ".join(limits)]).strip()
+    text = " ".join([prefix + base, ", ".join(limits)]).strip() + null
+    if limits and " or null" in base:  # the limits are those of the number, not of null
+        text = f"{base.replace(' or null', '')}, {', '.join(limits)} or null"
+    return text
 
 
 def _schema_takes(shape: dict[str, Any]) -> str:
