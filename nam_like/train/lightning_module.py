@@ -82,6 +82,13 @@ class LightningModule(pl.LightningModule):
         self._val_sums: Tensor | None = None
         self._validated: dict[str, float] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":
+            # Lightning sets it before every hook, dozens of times per step, and a module's own way is slow.
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     @staticmethod
     def register_net_initializer(
         name: str, constructor: Callable[[dict[str, Any]], nn.Module] | None = None, overwrite: bool = False
