@@ -123,7 +123,7 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         return FAILED
 
 
-def table(rows: Sequence[Sequence[str]], *, indent: int = 2, last_wraps: bool = True) -> str:
+def table(rows: Sequence[Sequence[str]], *, indent: int = 2) -> str:
     """Align columns two spaces apart; the last one is wrapped to the width of the terminal."""
     if not rows:
         return ""
@@ -132,7 +132,9 @@ def table(rows: Sequence[Sequence[str]], *, indent: int = 2, last_wraps: bool = 
     lines = []
     for row in rows:
         start = " " * indent + "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False))
-        wrapped = textwrap.wrap(row[-1], max(30, _columns() - offset)) if last_wraps else [row[-1]]
+        wrapped = textwrap.wrap(
+            row[-1], max(30, _columns() - offset), break_long_words=False, break_on_hyphens=False
+        )
         lines.append((start + (wrapped[0] if wrapped else "")).rstrip())
         lines.extend(" " * offset + more for more in wrapped[1:])
     return "\n".join(lines)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     if not arguments.name and not arguments.out:
         raise UserError("expected the name of a file (data, model or learning) or --out DIR, but got neither")
-    texts = _made() if arguments.regenerate else _shipped()
+    texts = _made(extensions=not arguments.no_extensions) if arguments.regenerate else _shipped()
     if arguments.name:
         print(texts[arguments.name], end="")
     if arguments.out:
@@ -59,8 +59,8 @@ def _shipped() -> dict[str, str]:
     return {kind: schema_file(kind).read_text(encoding="utf-8") for kind in KINDS}
 
 
-def _made() -> dict[str, str]:
+def _made(*, extensions: bool) -> dict[str, str]:
     """The schemas made from the config models as they are now."""
     from nam_like.config.schema import schema_text, schemas
 
-    return {name: schema_text(schema) for name, schema in schemas().items()}
+    return {name: schema_text(schema) for name, schema in schemas(extensions=extensions).items()}

@@ -278,3 +278,24 @@ def test_bad_input_is_explained_without_a_traceback(
     assert message in done.err
     assert "Traceback" not in done.err
     assert set(tmp_path.iterdir()) == before
+
+
+def test_regenerated_schemas_know_extensions(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nam_like.registry import LOSSES
+
+    extension = tmp_path / "extra.py"
+    extension.write_text(
+        "from nam_like.registry import LOSSES\n"
+        "@LOSSES.register('ExtraLoss')\ndef extra(sharpness: float = 1.0):\n    return abs\n"
+    )
+    monkeypatch.setenv("NAM_LIKE_EXTENSIONS", str(extension))
+    try:
+        assert cli("schema", "--regenerate", "--out", tmp_path / "all").code == 0
+        assert "ExtraLoss" in cli("schema", "model", "--regenerate").out
+        assert "ExtraLoss" not in cli("schema", "model", "--regenerate", "--no-extensions").out
+    finally:
+        LOSSES.unregister("ExtraLoss")
+    assert "sharpness" in (tmp_path / "all" / "model.schema.json").read_text(encoding="utf-8")
+    assert "ExtraLoss" not in cli("schema", "model").out
