@@ -7,8 +7,8 @@ They come from three places, in this order:
 3. entry points of installed packages in the group ``nam_like.extensions``: a module, or a function to call.
 
 Each file is a private submodule of this one, named after its path (``nam_like.extensions.mine_1f0c63ab``), so
-that an extension called ``json.py`` shadows nothing and two of one name live side by side. The finder below is
-installed when this module is imported; a worker process that unpickles an extension's dataset finds it too.
+that an extension called ``json.py`` shadows nothing and two of one name live side by side. The finder below
+is installed when this module is imported; a worker process that unpickles an extension's dataset finds it.
 
 An extension that fails is shown with its traceback and remembered. It stops a run only if the run names a
 component that nothing else registers.

@@ -15,7 +15,7 @@ MIDDLE = {"models", "losses", "metrics", "data", "optim"}
 # What the parts of each layer may import besides themselves.
 ALLOWED = {
     **dict.fromkeys(BOTTOM, BOTTOM),
-    **{part: BOTTOM for part in MIDDLE},
+    **dict.fromkeys(MIDDLE, BOTTOM),
     "export": BOTTOM | {"models.base"},
     "train": BOTTOM | MIDDLE | {"export", "extensions"},
     "extensions": {"registry", "errors"},
@@ -31,7 +31,7 @@ def module_of(path: Path) -> str:
 
 
 def imports_of(tree: ast.AST) -> set[str]:
-    """Modules of ours that are imported anywhere in the file, typing blocks included, without the package's name."""
+    """Modules of ours that are imported anywhere in a file, without the package's name."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -43,10 +43,10 @@ def imports_of(tree: ast.AST) -> set[str]:
 
 def is_allowed(importer: str, imported: str) -> bool:
     """Whether the layer rule lets `importer` import `imported`."""
-    part = importer.split(".")[0]
+    part = importer.split(".", maxsplit=1)[0]
     if part in {"cli", "__main__", "__init__"} or (importer, imported) in EXCEPTIONS:
         return True
-    if imported == "__version__" or imported.split(".")[0] == part:
+    if imported == "__version__" or imported.split(".", maxsplit=1)[0] == part:
         return True
     return any(imported == target or imported.startswith(f"{target}.") for target in ALLOWED[part])
 
