@@ -1,8 +1,8 @@
 """Examples in the documentation are valid, and its links lead somewhere.
 
-A ```json block whose first line is ``// model.json`` (or data, learning) is a whole file. ``// model.json, in part``
-is some of its top-level keys. A ```python block that begins with ``# ~/.nam_like/extensions/`` is an extension; it is
-loaded before the JSON blocks of its page are read.
+A ```json block whose first line is ``// model.json`` (or data, learning) is a whole file;
+``// model.json, in part`` is some of its top-level keys. A ```python block that begins with
+``# ~/.nam_like/extensions/`` is an extension; it is loaded before the JSON blocks of its page are read.
 """
 
 import re
@@ -29,7 +29,9 @@ REST = {
     "model": {"net": {"name": "Linear", "config": {"receptive_field": 4}}, "optimizer": {"lr": 0.01}},
     "learning": {},
 }
-_BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
+)
 _MARK = re.compile(r"\s*// (?P<file>data|model|learning)\.json(?P<part>, in part)?\s*$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 

@@ -109,7 +109,7 @@ def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
 
 def _conditions(net: Net, x: Tensor) -> tuple[Tensor, ...]:
     """Knobs in the middle, as many as the net takes."""
-    names = getattr(net, "num_knobs", 1)
+    names = getattr(net, "num_knobs", 0) or 1  # plugins take one value per condition, unless they say
     return tuple(torch.full((len(x), names), 0.5, device=x.device) for _ in range(net.num_conditions or 0))
 
 
