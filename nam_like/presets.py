@@ -66,8 +66,13 @@ def preset_names() -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.glob("*/*.json"))
 
 
-def find_preset(name: str) -> Preset:
+def find_preset(name: str, *, data: str | None = None, learning: str | None = None) -> Preset:
     """Return the preset called ``family/name``; the family may be left out where the name is unique.
+
+    Args:
+        name: of the preset.
+        data: name of another data JSON of the family.
+        learning: name of another learning JSON of the family.
 
     Raises:
         UserError: there is none of that name, or several.
@@ -82,9 +87,15 @@ def find_preset(name: str) -> Preset:
         raise UserError(f"{problem} (available: {', '.join(known)})")
     family, _, base = matches[0].partition("/")
 
-    def of(kind: str) -> Path:
+    def of(kind: str, wanted: str | None = None) -> Path:
         folder = configs_dir() / kind / family
-        own = folder / f"{base}.json"
-        return own if own.is_file() else folder / f"{_DEFAULT}.json"
+        names = sorted(path.stem for path in folder.glob("*.json"))
+        if wanted is not None and wanted not in names:
+            raise UserError(
+                f"unknown {kind} preset '{wanted}'{did_you_mean(wanted, names)} "
+                f"(available: {', '.join(names)})"
+            )
+        chosen = wanted or (base if base in names else _DEFAULT)
+        return folder / f"{chosen}.json"
 
-    return Preset(matches[0], of("data"), of("model"), of("learning"))
+    return Preset(matches[0], of("data", data), of("model"), of("learning", learning))

@@ -11,8 +11,8 @@ from nam_like.errors import UserError
 
 EXAMPLES = """examples:
   nam_like init --list
-  nam_like init amp/wavenet my_amp
-  nam_like init lstm my_amp --x dry.wav --y wet.wav"""
+  nam_like init amp/a1_standard my_amp
+  nam_like init lstm_1x16 my_amp --x dry.wav --y wet.wav --learning cpu"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
     parser.add_argument("--x", metavar="DRY", help="the dry recording, to be named in data.json")
     parser.add_argument("--y", metavar="WET", help="the wet recording, to be named in data.json")
+    parser.add_argument(
+        "--data", metavar="NAME", help="another data preset of the family, as in --data two_pairs"
+    )
+    parser.add_argument("--learning", metavar="NAME", help="another learning preset, as in --learning cpu")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     if not arguments.preset or not arguments.folder:
         raise UserError("expected a preset and a folder, as in: nam_like init amp/wavenet my_amp")
-    preset = find_preset(arguments.preset)
+    preset = find_preset(arguments.preset, data=arguments.data, learning=arguments.learning)
     folder = Path(arguments.folder)
     texts = {folder / f"{kind}.json": getattr(preset, kind).read_text(encoding="utf-8") for kind in KINDS}
     data = folder / "data.json"

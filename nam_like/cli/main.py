@@ -36,7 +36,7 @@ COMMANDS = {
 }
 
 _EPILOG = f"""examples:
-  nam_like init amp/wavenet my_amp              write my_amp/data.json, model.json and learning.json
+  nam_like init amp/a1_standard my_amp          write my_amp/data.json, model.json and learning.json
   nam_like check my_amp/data.json my_amp/model.json my_amp/learning.json
   nam_like train my_amp/data.json my_amp/model.json my_amp/learning.json out
   nam_like render out/latest/model.nam dry.wav wet.wav

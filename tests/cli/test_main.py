@@ -174,6 +174,36 @@ def test_init_of_an_unknown_preset_writes_nothing(cli: Cli, tmp_path: Path) -> N
     assert not (tmp_path / "new").exists()
 
 
+def test_init_takes_other_data_and_learning_presets(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", "a1_nano", tmp_path, "--data", "two_pairs", "--learning", "cpu").code == 0
+    assert "EarlyStopping" in (tmp_path / "learning.json").read_text(encoding="utf-8")
+    done = cli("init", "a1_nano", tmp_path, "--learning", "cpuu", "--force")
+    assert done.code == 2
+    assert "did you mean 'cpu'?" in done.err
+
+
+def test_the_files_of_every_preset_belong_together() -> None:
+    from nam_like.config import jsonc
+    from nam_like.config.data import DataConfig
+    from nam_like.config.learning import LearningConfig
+    from nam_like.config.model import ModelConfig
+    from nam_like.presets import find_preset, preset_names
+
+    for name in preset_names():
+        preset = find_preset(name)
+        data, model, learning = (
+            kind.model_validate(jsonc.loads(path.read_text(encoding="utf-8")))
+            for kind, path in (
+                (DataConfig, preset.data),
+                (ModelConfig, preset.model),
+                (LearningConfig, preset.learning),
+            )
+        )
+        takes_knobs = model.net.build().num_conditions > 0
+        assert takes_knobs == (data.train[0].name == "parametric"), name
+        assert learning.export is None or not takes_knobs
+
+
 def test_every_preset_can_be_shown(cli: Cli) -> None:
     from nam_like.presets import find_preset, preset_names
 
