@@ -35,6 +35,15 @@ def test_one_line_per_validation_where_there_is_no_terminal(tmp_path, caplog):
     assert lines[-1].endswith("left 0:00")
 
 
+def test_a_validation_after_training_is_shown_too(tmp_path, caplog):
+    progress = RunProgress(live=False)
+    trainer = run(tmp_path, progress)
+    with caplog.at_level(logging.INFO, logger="nam_like"):
+        trainer.validate(trainer.lightning_module, trainer.val_dataloaders, verbose=False)
+    (line,) = [record.message for record in caplog.records if record.name.startswith("nam_like")]
+    assert line.endswith("left 0:00")
+
+
 def test_the_live_bar_draws_and_goes_away(tmp_path, capsys):
     progress = RunProgress(live=True)
     run(tmp_path, progress)

@@ -131,7 +131,9 @@ class RunProgress(ProgressBar):
         return [*facts, f"{rate:.3g} samples/s", f"left {clock(self._seconds_left(trainer))}"]
 
     def _seconds_left(self, trainer: pl.Trainer) -> float:
-        """Extrapolated from the batches since the start (validations included)."""
+        """Extrapolated from the batches since the start (validations included); 0 once training is over."""
+        if trainer.state.fn != "fit":  # averaged weights are validated then; no loader to count the steps by
+            return 0.0
         done = trainer.fit_loop.epoch_loop.total_batch_idx + 1 - self._first_batch
         total = _finite(trainer.estimated_stepping_batches)
         if done <= 0 or total is None:
