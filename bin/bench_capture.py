@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Train the same capture with us and with the peer, and print both validation ESRs and their ratio.
 
-    python bin/bench_capture.py dry.wav wet.wav --stop 4932379 [--epochs 20] [--model configs/model/amp/a1_standard.json]
+    python bin/bench_capture.py dry.wav wet.wav --stop 4932379 [--epochs 20] [--model MODEL.json]
                                 [--peer /path/to/peer/venv/bin/python] [--threads 2] [--json FILE]
 
-Both sides get the same facts: net, loss, optimizer, schedule, segments, batch, epochs. Training uses the samples
-before ``--stop``, validation those from there on. The exported ``.nam`` files of both sides are then played by our
-independent reader on the validation part, so that the ESR compared is that of the files, not of either trainer's own
-count.
+Both sides get the same facts: net, loss, optimizer, schedule, segments, batch, epochs. Training uses the
+samples before ``--stop``, validation those from there on. The exported ``.nam`` files of both sides are then
+played by our independent reader on the validation part, so that the ESR compared is that of the files, not of
+either trainer's own count.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The rewriting widens convolutions with zeros or adds 1×1s that copy; it never approximates. What it handles:
 
 - no condition (``condition_size`` 0): a condition with zero weights;
-- a FiLM after the residual 1×1 without a blend, which the engine reads and drops: a blend that always takes all
-  of the activated signal;
+- a FiLM after the residual 1×1 without a blend, which the engine reads and drops: a blend that always takes
+  all of the activated signal;
 - an array whose channels differ from the head before it, which the engine refuses: zero channels on the
 narrower side.
 """
