@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nam_like.cli.estimate import macs_per_sample, parameter_count
 from nam_like.config.data import DataConfig
 from nam_like.config.jsonc import loads
 from nam_like.config.learning import LearningConfig
@@ -121,6 +122,27 @@ def test_the_plugins_of_add_a_net_work_together(extensions_of_page):
     value.backward()
     assert value.item() > 0
     assert net.drive.grad.abs() > 0
+
+
+def numbers(cell: str) -> int | None:
+    """The first number of a table cell, whose thousands a space may part; None for a dash."""
+    found = re.match(r"\d+(?: \d{3})*", cell)
+    return int(found[0].replace(" ", "")) if found else None
+
+
+def test_the_table_of_presets_says_what_they_are():
+    page = (ROOT / "docs" / "amp.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
+    rows = {row[0].strip("`"): row for row in rows if len(row) == 7 and row[0].startswith("`")}
+    presets = {path.stem: path for path in (ROOT / "configs" / "model" / "amp").glob("*.json")}
+    assert set(rows) == set(presets)
+    for name, (_, _, trained, written, field, macs, version) in rows.items():
+        net = ModelConfig.model_validate(loads(presets[name].read_text(encoding="utf-8"))).net.build()
+        assert numbers(trained) == parameter_count(net), name
+        assert numbers(macs) == round(macs_per_sample(net)), name
+        assert (numbers(field) or 1) == net.receptive_field, name
+        if version != "–":
+            assert (numbers(written), version) == (len(net.export_weights()), net.export_version()), name
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: f"{page.parent.name}-{page.stem}")
