@@ -27,13 +27,13 @@ def test_there_is_one_for_each_way_of_use() -> None:
         "debug",
         "default",
         "demo",
-        "parametric",
+        "conditioned",
         "single_pair",
         "two_pairs",
     }
 
 
-@pytest.mark.parametrize("name", ["debug", "parametric", "single_pair", "two_pairs"])
+@pytest.mark.parametrize("name", ["conditioned", "debug", "single_pair", "two_pairs"])
 def test_presets_for_own_material_build(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -46,7 +46,7 @@ def test_presets_for_own_material_build(
     (tmp_path / "knobs.csv").write_text("time,gain\n0,0\n12,10\n", encoding="utf-8")
     built = build_datasets(config, nx=100)
     assert len(built.train) >= 2
-    assert built.train.condition_names == (("gain",) if name == "parametric" else ())
+    assert built.train.condition_names == (("gain",) if name == "conditioned" else ())
     assert built.validation.ny is None
     assert not caplog.records
 
