@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -59,6 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         extensions.load_extensions()
     from nam_like.config.run import load_run
 
+    if arguments.quiet:
+        for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
     run_config = load_run(arguments.data, arguments.model, arguments.learning, [*quiet, *arguments.overrides])
     from nam_like.train.full import run as train
@@ -71,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         command=sys.argv,
     )
+    if arguments.quiet:
+        esr = result.handed_on.best["metrics"].get("ESR") if result.handed_on is not None else None
+        print(result.folder if esr is None else f"{result.folder}  ESR {esr:.4g}")
     return INTERRUPTED if result.interrupted else DONE
 
 

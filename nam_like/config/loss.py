@@ -37,7 +37,11 @@ _Term = Annotated[Component, Of("loss", siblings=TermSiblings)]
 
 
 class FlatLoss(Config):
-    """The flat keys of older configs; each becomes a term. Null or 0 switches a term off."""
+    """The flat keys of older configs; each becomes a term.
+
+    Null or 0 switches a term off; only for ``mse_weight`` null means 1, since a loss has an MSE unless told
+    otherwise.
+    """
 
     legacy_keys: ClassVar[tuple[str, ...]] = ("terms",)
 

@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import Callback
 from nam_like.config.run import RunConfig
 from nam_like.files import sha256_file, write_text_atomic
 from nam_like.train.callbacks.stop import SignalFlag
+from nam_like.train.errors import DivergedError
 from nam_like.train.finish import HandedOn, hand_on, show_results
 from nam_like.train.fit import Fitted, fit
 from nam_like.train.prepare import RESUME_VARIABLE, Job, is_main_process, prepare
@@ -106,7 +107,11 @@ def _shared_folder(job: Job, outdir: Path, command: Sequence[str]) -> Iterator[R
         folder.update(status="failed", error=f"{type(error).__name__}: {error}", finished=_now())
         write_text_atomic(folder.path / "traceback.txt", "".join(traceback.format_exception(error)))
         error.run_folder = folder.path  # type: ignore[attr-defined]  # the command line shows where it is
-        if (folder.checkpoints / "last.ckpt").is_file():
+        best = folder.checkpoints / "best.ckpt"
+        if isinstance(error, DivergedError):  # its last checkpoint is of no use
+            if best.is_file():
+                log.error("the best weights are in %s; `checkpoint_path` starts from them", best)  # noqa: TRY400
+        elif (folder.checkpoints / "last.ckpt").is_file():
             log.error("the run failed; --resume %s continues it", folder.path)  # noqa: TRY400
         raise
     finally:
@@ -147,7 +152,7 @@ def _close(folder: RunFolder, fitted: Fitted, seconds: float) -> None:
         epochs=fitted.epochs,
         steps=fitted.steps,
         seconds={"fit": round(fitted.seconds, 3), "all": round(seconds, 3)},
-        samples_per_second=round(fitted.samples_per_second, 1),
+        samples_per_second=round(fitted.samples_per_second, 1) or None,
     )
 
 

@@ -261,6 +261,12 @@ class LightningModule(pl.LightningModule):
             raise UserError(
                 f"expected loss.val_loss to be one of {', '.join(known)}, but got '{self.val_loss}'"
             )
+        chosen = dict(self.val_metrics.items()).get(self.val_loss)
+        if getattr(chosen, "higher_is_better", None):
+            raise UserError(
+                "expected loss.val_loss to be a value that is better when smaller, "
+                f"but got '{self.val_loss}', which is better when larger"
+            )
 
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
         """The value called ``val_loss``; for plain MSE and ESR terms the metrics, which are exact."""

@@ -124,14 +124,17 @@ def build_task(config: RunConfig, net: Net) -> LightningModule:
             model.lr_scheduler, siblings.interval, siblings.frequency, siblings.monitor or "val_loss"
         )
     metrics = {name: metric.build() for name, metric in zip(model.metric_names(), model.metrics, strict=True)}
-    task = model.resolved_task().build(
-        net,
-        WeightedSum(terms, model.loss.mask_first),
-        optimizer=model.optimizer,
-        lr_scheduler=schedule,
-        val_loss=model.loss.val_loss,
-        metrics=metrics,
-    )
+    try:
+        task = model.resolved_task().build(
+            net,
+            WeightedSum(terms, model.loss.mask_first),
+            optimizer=model.optimizer,
+            lr_scheduler=schedule,
+            val_loss=model.loss.val_loss,
+            metrics=metrics,
+        )
+    except UserError as error:
+        raise config.error("model", ("loss", "val_loss"), str(error)) from error
     if not isinstance(task, LightningModule):
         raise UserError(f"expected the task to be a nam_like LightningModule, but got {type(task).__name__}")
     return task
@@ -150,10 +153,15 @@ def _start_weights(config: RunConfig, net: Net) -> None:
         try:
             net.load_state_dict(source.state_dict())
         except RuntimeError as error:
+            ours = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+            theirs = {name: tuple(value.shape) for name, value in source.state_dict().items()}
+            different = sorted(name for name, _ in ours.items() ^ theirs.items())
             raise config.error(
                 "model",
                 ("init_from_nam",),
-                f"expected a {type(net).__name__} of this net's sizes, but {error}",
+                f"expected a {type(net).__name__} of this net's sizes, "
+                f"but got a {type(source).__name__} whose weights differ in name or shape, "
+                f"'{different[0]}' among them",
             ) from error
 
 
@@ -210,15 +218,22 @@ def _rehearse(job: Job) -> None:
         return
     index = torch.zeros(1, dtype=torch.int64)
     generator_state = torch.get_rng_state()
-    net = copy.deepcopy(job.net).eval()
+    net = copy.deepcopy(job.net).train()  # burn-in and the like act in training only
     try:
         with torch.no_grad():
             for split in ("train", "validation"):
                 x, *conditions, y = getattr(job.datasets, split).batch(index)
-                job.task.objective(y, y, every_term=True)
+                try:
+                    job.task.objective(y, y, every_term=True)
+                except UserError as error:
+                    loc = job.config.sources["data"].key_at_fault((split,), "`ny`")
+                    raise job.config.error("data", loc, str(error)) from error
                 if split == "validation":
                     continue
-                output = net(x, *conditions, pad_start=False)
+                try:
+                    output = net(x, *conditions, pad_start=False)
+                except ValueError as error:  # how nets refuse an input
+                    raise job.config.error("model", ("net", "config"), str(error)) from error
                 if output.shape != y.shape:
                     raise UserError(
                         f"expected the net to answer {tuple(x.shape)} input samples with the target's "

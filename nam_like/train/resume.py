@@ -65,9 +65,11 @@ def check_resumable(path: Path, task: LightningModule, configs: Mapping[str, Any
     """Make sure that a run of `task` can go on from a checkpoint.
 
     What is configured differently now than then is logged: the run goes on with the present configuration.
+    Only the optimizer and its schedule cannot change, because their state, the learning rate included, is
+    the checkpoint's.
 
     Raises:
-        CheckpointError: it is of another net, or holds weights only.
+        CheckpointError: it is of another net, optimizer or schedule, or holds weights only.
     """
     checkpoint = load_checkpoint(path)
     missing = [key for key in ("loops", "optimizer_states", "lr_schedulers") if key not in checkpoint]
@@ -86,7 +88,14 @@ def check_resumable(path: Path, task: LightningModule, configs: Mapping[str, Any
             f"or shape, '{different[0]}' among them"
         )
     before = checkpoint.get(RECORD, {}).get("configs", {})
-    for change in _changes(before, dict(configs)):
+    changes = list(_changes(before, dict(configs)))
+    fixed = [change for change in changes if change.startswith(("model.optimizer", "model.lr_scheduler"))]
+    if fixed:
+        raise CheckpointError(
+            f"expected the optimizer and lr_scheduler of the run that '{path}' belongs to, but {fixed[0]}; "
+            "`checkpoint_path` in model.json starts a new run from its weights, with a new optimizer"
+        )
+    for change in changes:
         log.warning("resuming with another configuration: %s", change)
 
 
