@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from nam_like.config.base import Bool, Config, PositiveFloat, PositiveInt
+from nam_like.config.base import Bool, Config, PositiveFloat, PositiveInt, describe
 from nam_like.config.component import Component
 from nam_like.models.amp.wavenet import Head1x1, LayerArray, WaveNet
 from nam_like.models.base import Net, Weights
@@ -227,6 +228,16 @@ def _fill_array(array: LayerArray, block: ConvBlock, *, first: bool) -> None:
         layer.head1x1.weight[:width, :, 0] = unit
 
 
+def _no_impulse_response(value: Any) -> Any:
+    if value is not None:
+        raise PydanticCustomError(
+            "expected",
+            "expected null (put a Linear behind the ConvNet in a Sequential instead), but got {got}",
+            {"got": describe(value)},
+        )
+    return value
+
+
 class ConvNetConfig(Config):
     """A ConvNet."""
 
@@ -239,7 +250,7 @@ class ConvNetConfig(Config):
         "Tanh", validate_default=True, description="activation of each block"
     )
     train_strategy: Literal["dilate"] = Field("dilate", description="dilate: the only one there is")
-    ir_filename: None = Field(
+    ir_filename: Annotated[None, BeforeValidator(_no_impulse_response)] = Field(
         None, description="null: put a Linear behind the ConvNet in a Sequential instead"
     )
     sample_rate: PositiveFloat | None = Field(None, description="sample rate (Hz); by default the data's")

@@ -97,7 +97,10 @@ def test_convnet_mistakes() -> None:
     net = make("ConvNet", channels=2, dilations=[1], activation="GELU")
     assert "no activation 'GELU'" in net.export_obstacles("nam")[0]
     assert list(problems("ConvNet", train_strategy="stride")) == ["config.train_strategy"]
-    assert list(problems("ConvNet", ir_filename="ir.wav")) == ["config.ir_filename"]
+    assert problems("ConvNet", ir_filename="ir.wav") == {
+        "config.ir_filename": "expected null (put a Linear behind the ConvNet in a Sequential instead), "
+        'but got the string "ir.wav"'
+    }
     assert list(problems("ConvNet", dilations=[])) == ["config.dilations"]
     assert list(problems("ConvNet", activation={"name": "PReLU", "num_parameters": 5})) == [
         "config.activation"

@@ -232,6 +232,13 @@ def test_mistakes_are_named_at_their_key(changes: dict[str, Any], at: str) -> No
     assert all(text.startswith(("expected", "Input should", "List should")) for text in found.values())
 
 
+@pytest.mark.parametrize(
+    "changes", [{"film_params": {"conv_pre_film": True}}, {"conv_pre_film": True}], ids=str
+)
+def test_a_film_is_an_object_false_or_null(changes: dict[str, Any]) -> None:
+    assert list(problem(**changes).values()) == ["expected an object, false or null, but got true"]
+
+
 def test_mistakes_of_the_whole() -> None:
     assert "expected `layers_configs`, but got none" in problems({})[""]
     assert list(problems({"layers_configs": [ARRAY], "layers": [ARRAY]})) == ["layers"]

@@ -57,7 +57,13 @@ class FilmConfig(Config):
 
 
 def _false_is_none(value: Any) -> Any:
-    return None if value is False else FilmConfig.model_validate(value) if value is not None else None
+    if value is None or value is False:
+        return None
+    if not isinstance(value, dict | FilmConfig):
+        raise PydanticCustomError(
+            "expected", "expected an object, false or null, but got {got}", {"got": describe(value)}
+        )
+    return FilmConfig.model_validate(value)
 
 
 FilmField = Annotated[
