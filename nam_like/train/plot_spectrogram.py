@@ -68,7 +68,7 @@ def plot_spectrograms(figure: Figure, prediction: Prediction, title: str) -> Non
     made_power, _ = band_powers(prediction.y_hat, prediction.sample_rate)
     target, made = level_db(target_power), level_db(made_power)
     loudest = float(target.max())
-    audible = np.maximum(target, made) > loudest - RANGE_DB + 10
+    audible = np.maximum(target, made) > loudest - RANGE_DB + 20
     difference = np.where(audible, made - target, np.nan)
     seconds = np.linspace(0, prediction.y.size / prediction.sample_rate, target.shape[1] + 1)
 
