@@ -76,5 +76,6 @@ def _draw(axes: Axes, curve: Curve, colour: str) -> None:
     epoch, best = curve.best
     style = "--" if curve.name.startswith("train_") else "-"
     label = f"{curve.name}, best {best:.3g}"
-    axes.plot(curve.epochs, curve.values, color=colour, linestyle=style, linewidth=1.6, label=label)
-    axes.plot([epoch], [best], "o", color=colour, markersize=5)
+    epochs = [epoch + 1 for epoch in curve.epochs]  # people count from 1, metrics.csv from 0
+    axes.plot(epochs, curve.values, color=colour, linestyle=style, linewidth=1.6, label=label)
+    axes.plot([epoch + 1], [best], "o", color=colour, markersize=5)

@@ -158,7 +158,7 @@ def _metrics(metrics_csv: Path | None) -> str:
     rows = []
     for curve in curves.values():
         epoch, best = curve.best
-        rows.append((curve.name, f"{best:.6g}", f"{epoch:g}", f"{curve.values[-1]:.6g}"))
+        rows.append((curve.name, f"{best:.6g}", f"{epoch + 1:g}", f"{curve.values[-1]:.6g}"))
     return "<h2>Metrics</h2>" + _table(("name", "smallest", "at epoch", "last"), rows) if rows else ""
 
 

@@ -28,7 +28,7 @@ def test_one_line_per_validation_where_there_is_no_terminal(tmp_path, caplog):
     lines = [record.message for record in caplog.records if record.name.startswith("nam_like")]
     assert len(lines) == 3
     for index, line in enumerate(lines):
-        assert line.startswith(f"epoch {index}/2  step {3 * (index + 1)}")
+        assert line.startswith(f"epoch {index + 1}/3  step {3 * (index + 1)}")
         for name in ("train_loss", "val_mse", "val_loss", "ESR", "MSE", "best"):
             assert re.search(rf"{name} \d", line), (name, line)
         assert re.search(r"\d samples/s  left \d+:\d\d", line)
@@ -48,7 +48,7 @@ def test_the_live_bar_draws_and_goes_away(tmp_path, capsys):
     progress = RunProgress(live=True)
     run(tmp_path, progress)
     shown = capsys.readouterr().err
-    assert "epoch 2/2" in shown
+    assert "epoch 3/3" in shown
     assert "ESR" in shown
     assert progress._bar is None
 

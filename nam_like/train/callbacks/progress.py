@@ -126,7 +126,7 @@ class RunProgress(ProgressBar):
         self._close()
 
     def _facts(self, trainer: pl.Trainer) -> list[str]:
-        facts = [] if self._best is None else [f"best {self._best[0]:.3e} (epoch {self._best[1]})"]
+        facts = [] if self._best is None else [f"best {self._best[0]:.3e} (epoch {self._best[1] + 1})"]
         rate = self.samples_per_second * trainer.world_size
         return [*facts, f"{rate:.3g} samples/s", f"left {clock(self._seconds_left(trainer))}"]
 
@@ -155,7 +155,7 @@ class RunProgress(ProgressBar):
 
 def _epoch(trainer: pl.Trainer) -> str:
     last = trainer.max_epochs
-    return f"epoch {trainer.current_epoch}" + (f"/{last - 1}" if last and last > 0 else "")
+    return f"epoch {trainer.current_epoch + 1}" + (f"/{last}" if last and last > 0 else "")
 
 
 def _finite(count: float | None) -> int | None:
