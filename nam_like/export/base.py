@@ -22,11 +22,13 @@ class Verification:
         max_abs: largest difference of a sample.
         esr: energy of the difference over the energy of the net's output; 0 where both are silent.
         peak: largest sample of the net's output.
+        plays: whether the file was played; otherwise only its weights were compared.
     """
 
     max_abs: float
     esr: float
     peak: float
+    plays: bool = True
 
 
 @runtime_checkable

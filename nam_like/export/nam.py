@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def _verify_weights(net: Net, path: Path) -> Verification:
         raise ExportError(
             f"{path}: expected the weights of the net, but got a difference of {result.max_abs:.1e}"
         )
-    return result
+    return replace(result, plays=False)
 
 
 def _architecture(net: Net) -> str:

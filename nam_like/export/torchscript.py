@@ -62,10 +62,13 @@ class _Player(nn.Module):
 
 
 class TorchScriptExporter:
-    """Writes ``model.ts``: ``module(x (B, L) or (L,), *conditions) → y`` of the same shape.
+    """Writes ``model.ts``, which plays inputs of any length. The past is silent.
 
-    The past is silent. ``module.sample_rate`` (0 when unknown) and ``module.receptive_field`` are attributes
-    of nets without conditions; ``nam_like.json`` inside the file holds the metadata.
+    Nets without conditions become ``module(x) → y`` with `x` and `y` ``(B, L)`` or ``(L,)``, and attributes
+    ``module.sample_rate`` (Hz, 0 when unknown) and ``module.receptive_field`` (samples). Nets with conditions
+    become ``module(x, *conditions) → y`` with `x` and `y` ``(B, L)`` and constant conditions ``(B, K)`` only:
+    no single ``(L,)``, no conditions that move ``(B, K, L)``, and no attributes. ``nam_like.json`` inside the
+    file holds the metadata of both.
     """
 
     name = "torchscript"
@@ -141,10 +144,17 @@ class TorchScriptExporterConfig(Config):
 
 
 def _example_conditions(net: Net) -> tuple[Tensor, ...]:
-    """Conditions to trace and verify with, each ``(1, K)``: those the net names, or all knobs at 0.5."""
+    """Conditions to trace and verify with, each ``(1, K)``: those the net names, or all knobs at 0.5.
+
+    K is what the data had, where a run has seen it, otherwise what the net says, otherwise 1.
+    """
     named = tuple(condition.cpu() for condition in net.export_conditions())
-    if named or not net.num_conditions:
+    if named or net.num_conditions == 0:
         return named
+    if net.condition_sizes and net.num_conditions in (None, len(net.condition_sizes)):
+        return tuple(torch.full((1, size), 0.5) for size in net.condition_sizes)
+    if net.num_conditions is None:
+        return ()
     knobs = int(getattr(net, "num_knobs", 0) or getattr(net, "input_size", 2) - 1)
     return tuple(torch.full((1, knobs), 0.5) for _ in range(net.num_conditions))
 

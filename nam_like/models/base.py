@@ -40,6 +40,8 @@ class Net(nn.Module):
         exports: names of the exporters that can serve the net; an instance may serve fewer than its class.
         num_conditions: condition tensors that ``forward`` takes after the audio; None where it varies.
         num_knobs: values per condition tensor.
+        condition_sizes: values in each condition tensor of the data, once a run has seen it; an export is
+            tried out with as many.
         pad_start_default: whether ``forward`` pads when the caller does not say.
         sample_rate: the rate that it was trained at (Hz), or None.
     """
@@ -51,6 +53,7 @@ class Net(nn.Module):
     exports: frozenset[str] = frozenset({"torchscript"})
     num_conditions: int | None = 0
     num_knobs: int = 0
+    condition_sizes: tuple[int, ...] = ()
     pad_start_default: bool = True
     _is_plugin_forward: ClassVar[bool] = False
     _writes_weights: ClassVar[bool] = False

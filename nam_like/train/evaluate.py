@@ -16,7 +16,7 @@ from nam_like.metrics.esr import esr_per_item
 from nam_like.models.base import Net
 from nam_like.train.streaming import has_finite_memory, play
 
-__all__ = ["Excerpt", "PlayedFile", "excerpt", "play_validation"]
+__all__ = ["Excerpt", "PlayedFile", "condition_sizes", "excerpt", "play_validation"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,15 @@ def excerpt(net: Net, dataset: AbstractDataset, seconds: float = 10.0, slow_seco
         return Excerpt(_array(x[piece]), _array(y[piece] / part.output_gain))
     noise = np.random.default_rng(0).normal(0.0, 0.1, limit).astype(np.float32)
     return Excerpt(noise, np.zeros_like(noise))
+
+
+def condition_sizes(dataset: AbstractDataset) -> tuple[int, ...]:
+    """Values in each condition tensor of the first item; empty where the items are of another form."""
+    item = dataset[0] if len(dataset) else ()
+    conditions = item[1:-1] if isinstance(item, tuple | list) else ()
+    if not all(isinstance(condition, Tensor) and condition.ndim in (1, 2) for condition in conditions):
+        return ()
+    return tuple(len(condition) for condition in conditions)
 
 
 def _recordings(

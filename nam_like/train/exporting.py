@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,7 @@ from nam_like.export.metadata import build_metadata, measure_levels
 from nam_like.models.base import Net
 from nam_like.train.evaluate import Excerpt
 
-__all__ = ["Export", "export_all", "model_metadata", "playback_esr", "undo_gain"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Export", "Playback", "export_all", "model_metadata", "playback_esr", "undo_gain"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +29,27 @@ class Export:
     Attributes:
         name: of the exporter.
         path: the file.
-        verification: how far it is from the net; None for formats that nothing here can read.
+        verification: how far it is from the net.
     """
 
     name: str
     path: Path
-    verification: Verification | None
+    verification: Verification
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How a `.nam` file plays an excerpt of a recording.
+
+    Attributes:
+        esr: as plugins play it by default, with their approximate tanh.
+        exact: with exact tanh, as the net was trained.
+        seconds: how long the excerpt is.
+    """
+
+    esr: float
+    exact: float
+    seconds: float
 
 
 class _Scaled(Net):
@@ -49,6 +61,8 @@ class _Scaled(Net):
         self.factor = factor
         self.receptive_field = int(net.receptive_field)
         self.num_conditions = net.num_conditions
+        self.num_knobs = net.num_knobs
+        self.condition_sizes = net.condition_sizes
         self.exports = net.exports - {"nam"}
 
     def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
@@ -119,7 +133,7 @@ def export_all(
         path = folder / f"{stem}{exporter.suffix}"
         try:
             exporter.write(net, path, metadata)
-            verification = exporter.verify(net, path, audio) if _can_be_read(exporter, net) else None
+            verification = exporter.verify(net, path, audio)
         except ExportError as error:
             path.unlink(missing_ok=True)
             failures.append(str(error))
@@ -130,8 +144,8 @@ def export_all(
     return done
 
 
-def playback_esr(path: Path, piece: Excerpt, receptive_field: int) -> float | None:
-    """ESR of a `.nam` file as plugins play it by default, with their approximate tanh; None without signal.
+def playback_esr(path: Path, piece: Excerpt, receptive_field: int) -> Playback | None:
+    """ESR of a `.nam` file with exact and with approximate tanh, both on `piece`; None without signal.
 
     Args:
         path: the file.
@@ -140,19 +154,15 @@ def playback_esr(path: Path, piece: Excerpt, receptive_field: int) -> float | No
     """
     from nam_like.export.nam_read import load_nam
 
-    played = load_nam(path).process(piece.x, fast_tanh=True).astype(np.float64)[receptive_field - 1 :]
-    target = piece.y.astype(np.float64)[receptive_field - 1 :]
+    past = receptive_field - 1
+    target = piece.y.astype(np.float64)[past:]
     energy = float(np.sum(target**2))
-    return float(np.sum((played - target) ** 2)) / energy if energy > 0.0 else None
+    if not energy > 0.0:
+        return None
+    model = load_nam(path)
 
+    def esr(fast_tanh: bool) -> float:
+        played = model.process(piece.x, fast_tanh=fast_tanh).astype(np.float64)[past:]
+        return float(np.sum((played - target) ** 2)) / energy
 
-def _can_be_read(exporter: Exporter, net: Net) -> bool:
-    """Whether anything here plays the file; architectures of plugins are known to nobody but them."""
-    if not getattr(exporter, "foreign", False):
-        return True
-    from nam_like.export.nam import ARCHITECTURES
-
-    if (net.engine_net().architecture or type(net).__name__) in ARCHITECTURES:
-        return True
-    log.warning("%s: no reader knows this architecture, the file is not verified", type(net).__name__)
-    return False
+    return Playback(esr(True), esr(False), len(target) / float(model.sample_rate or 48_000.0))

@@ -9,8 +9,8 @@ from typing import Any
 
 from nam_like.export.metadata import finite
 from nam_like.train.checkpoints import RECORD, load_net_weights
-from nam_like.train.evaluate import PlayedFile, excerpt, play_validation
-from nam_like.train.exporting import Export, export_all, model_metadata, playback_esr, undo_gain
+from nam_like.train.evaluate import PlayedFile, condition_sizes, excerpt, play_validation
+from nam_like.train.exporting import Export, Playback, export_all, model_metadata, playback_esr, undo_gain
 from nam_like.train.fit import Fitted
 from nam_like.train.prepare import Job
 from nam_like.train.run_folder import RunFolder, versions
@@ -28,13 +28,14 @@ class HandedOn:
         best: the epoch, step and metrics of the exported weights.
         files: validation files as the net plays them.
         exports: exported files.
-        playback_esr: ESR of the `.nam` as plugins play it by default (approximate tanh); None without one.
+        playback: how plugins play the `.nam` by default (approximate tanh); None without one, and for nets
+            with knobs, whose file has them at one setting, not at that of the recording.
     """
 
     best: dict[str, Any]
     files: list[PlayedFile] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)
-    playback_esr: float | None = None
+    playback: Playback | None = None
 
 
 def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
@@ -51,6 +52,8 @@ def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
     job.net.eval()
     for dataset in (job.datasets.train, job.datasets.validation):
         dataset.handshake(job.net)
+    if job.net.num_conditions != 0:
+        job.net.condition_sizes = condition_sizes(job.datasets.validation)
     result = HandedOn(_best(fitted, record))
     net = undo_gain(job.net, job.datasets.output_gain)
     training = training_record(job, fitted, result.best)
@@ -59,10 +62,10 @@ def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
     exporters = [component.build() for component in job.exporters]
     result.exports = export_all(net, exporters, folder.path, metadata, piece.x)
     for export in result.exports:
-        if export.path.suffix == ".nam" and export.verification is not None:
-            result.playback_esr = playback_esr(export.path, piece, int(net.receptive_field))
+        if export.path.suffix == ".nam" and export.verification.plays and net.num_conditions == 0:
+            result.playback = playback_esr(export.path, piece, int(net.receptive_field))
     folder.update(**_facts(result))
-    _say(result)
+    _say(result, fitted)
     return result
 
 
@@ -145,16 +148,19 @@ def _best(fitted: Fitted, record: dict[str, Any]) -> dict[str, Any]:
 
 def _facts(result: HandedOn) -> dict[str, Any]:
     """What run.json says about the result."""
+    playback = result.playback
     facts: dict[str, Any] = finite(
         {
             "best": result.best,
-            "playback_esr": result.playback_esr,
+            "playback_esr": None if playback is None else playback.esr,
+            "playback_esr_exact": None if playback is None else playback.exact,
+            "playback_seconds": None if playback is None else playback.seconds,
             "exports": [
                 {
                     "exporter": export.name,
                     "file": export.path.name,
                     "bytes": export.path.stat().st_size,
-                    "difference": None if export.verification is None else export.verification.max_abs,
+                    "difference": export.verification.max_abs,
                 }
                 for export in result.exports
             ],
@@ -163,22 +169,32 @@ def _facts(result: HandedOn) -> dict[str, Any]:
     return facts
 
 
-def _say(result: HandedOn) -> None:
+def _epoch(result: HandedOn, fitted: Fitted) -> str:
+    """The best epoch, counted from 1 as people do, and how many there were; an unfinished one counts."""
+    epoch = result.best["epoch"]
+    return "unknown" if epoch is None else f"{epoch + 1} of {max(epoch + 1, fitted.epochs)}"
+
+
+def _playback(playback: Playback) -> str:
+    return f"{playback.esr:.4g} against {playback.exact:.4g} on the loudest {playback.seconds:.3g} s"
+
+
+def _say(result: HandedOn, fitted: Fitted) -> None:
     esr = result.best["metrics"].get("ESR")
     quality = "" if esr is None else f", ESR {esr:.4g}"
-    if result.playback_esr is not None:
-        quality += f" ({result.playback_esr:.4g} with the plugins' approximate tanh)"
-    log.info("exported the weights of epoch %s%s", result.best["epoch"], quality)
+    if result.playback is not None:
+        quality += f" (with the plugins' approximate tanh {_playback(result.playback)})"
+    log.info("exported the weights of epoch %s%s", _epoch(result, fitted), quality)
     for export in result.exports:
-        proof = "not verified"
-        if export.verification is not None:
+        proof = "the weights are those of the net; nothing here can play the file"
+        if export.verification.plays:
             proof = f"plays as the net, largest difference {export.verification.max_abs:.1e}"
         log.info("  %s (%s)", export.path, proof)
 
 
 def _title(job: Job, result: HandedOn, fitted: Fitted) -> str:
     name = job.config.data.metadata.name or job.config.model.net.name
-    return f"{name}, epoch {result.best['epoch']} of {fitted.epochs}"
+    return f"{name}, epoch {_epoch(result, fitted)}"
 
 
 def _summary(job: Job, result: HandedOn, fitted: Fitted) -> dict[str, object]:
@@ -189,12 +205,13 @@ def _summary(job: Job, result: HandedOn, fitted: Fitted) -> dict[str, object]:
         "net": f"{job.config.model.net.name}, {parameters} parameters",
         "receptive field": f"{int(job.net.receptive_field)} samples",
         "sample rate": "unknown" if rate is None else f"{rate:g} Hz",
-        "epochs": f"{fitted.epochs} (best: {result.best['epoch']})",
+        "epochs": f"{fitted.epochs}",
+        "best epoch": _epoch(result, fitted),
         **{name: f"{value:.6g}" for name, value in result.best["metrics"].items()},
         "training time": f"{fitted.seconds:.0f} s",
     }
-    if result.playback_esr is not None:
-        facts["ESR with the plugins' approximate tanh"] = f"{result.playback_esr:.6g}"
+    if result.playback is not None:
+        facts["ESR with the plugins' approximate tanh"] = _playback(result.playback)
     if fitted.interrupted:
         facts["interrupted by"] = fitted.interrupted
     return facts

@@ -57,6 +57,18 @@ def test_the_run_folder_explains_itself(finished):
     assert {len(source["sha256"]) for source in record["audio"]} == {64}
     assert record["best"]["metrics"]["ESR"] == pytest.approx(result.handed_on.best["metrics"]["ESR"])
     assert record["playback_esr"] > 0
+    x, y = (sf.read(folder / name)[0][16000 * 2 // 3 :] for name in ("x.wav", "y.wav"))
+    model = load_nam(result.folder / "model.nam")
+    past = model.receptive_field - 1
+    for key, fast in (("playback_esr", True), ("playback_esr_exact", False)):
+        played = model.process(x.astype(np.float32), fast_tanh=fast)[past:].astype(np.float64)
+        esr = np.sum((played - y[past:]) ** 2) / np.sum(y[past:] ** 2)
+        assert record[key] == pytest.approx(esr, rel=1e-4)
+    assert record["playback_seconds"] == pytest.approx((len(x) - past) / 16000)
+    best = record["best"]["epoch"] + 1
+    report = (result.folder / "report.html").read_text()
+    assert f"epoch {best} of 2" in report
+    assert " on the loudest 0.333 s" in report
 
 
 def test_the_export_is_the_best_epoch_and_says_so(finished):
