@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load extensions, read the files, train, export."""
     # PyTorch's threads wait for each other by spinning. While something else wants a core, that makes
-    # training up to twenty times slower; spinning for microseconds costs nothing. Read when PyTorch is loaded.
+    # training up to twenty times slower; spinning for microseconds costs nothing. PyTorch reads it when loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from nam_like import extensions
 
@@ -64,13 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         extensions.load_extensions()
     from nam_like.config.run import load_run
 
-    if arguments.quiet:
-        for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(name).setLevel(logging.WARNING)
     quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
     run_config = load_run(arguments.data, arguments.model, arguments.learning, [*quiet, *arguments.overrides])
     from nam_like.train.full import run as train
 
+    if arguments.quiet:  # after the import, which sets the level itself
+        for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     result = train(
         run_config,
         arguments.outdir,

@@ -17,6 +17,7 @@ WARNINGS = (
     r"Checkpoint directory .* exists and is not empty",
     r"Starting from v1\.9\.0, `tensorboardX` has been removed",
     r"The `srun` command is available",
+    r"It is recommended to use `self\.log\(.*sync_dist=True",  # the task reduces what it logs
     r"You are using a CUDA device .* that has Tensor Cores",
 )
 

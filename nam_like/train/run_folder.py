@@ -64,9 +64,10 @@ class RunFolder:
             write_json_atomic(self.path / f"config_{name}.json", config, indent=2)
 
     def update(self, **facts: Any) -> None:
-        """Add to ``run.json`` and write it."""
-        self.record.update(facts)
-        write_json_atomic(self.path / "run.json", self.record, indent=2)
+        """Add to ``run.json`` and write it; facts that cannot be written are not kept."""
+        record = {**self.record, **facts}
+        write_json_atomic(self.path / "run.json", record, indent=2)
+        self.record = record
 
     def point_latest(self) -> None:
         """Let ``outdir/latest`` be this run: a link, or a file with its name where links are not allowed."""

@@ -42,7 +42,6 @@ def test_a_signal_stops_the_run_and_exports_the_best_so_far(tmp_path, number):
     assert load_checkpoint(run / "checkpoints/last.ckpt")["global_step"] >= record["best"]["step"]
 
 
-@pytest.mark.slow
 def test_two_processes_make_one_run(tmp_path):
     trainer = {"max_epochs": 2, "accelerator": "cpu", "devices": 2, "strategy": "ddp"}
     data = {
