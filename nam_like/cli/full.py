@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load extensions, read the files, train, export."""
     # PyTorch's threads wait for each other by spinning. While something else wants a core, that makes
-    # training up to twenty times slower; spinning for microseconds costs nothing. PyTorch reads it when loaded.
+    # training up to twenty times slower; spinning for microseconds costs nothing. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from nam_like import extensions
 
