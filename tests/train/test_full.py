@@ -97,6 +97,19 @@ def test_the_stated_esr_is_that_of_the_exported_file(finished):
     assert esr == pytest.approx(result.handed_on.best["metrics"]["ESR"], rel=1e-4)
 
 
+def test_a_net_with_knobs_has_no_playback_esr(tmp_path):
+    """Its file plays at `export_knobs`, the recording at its own knobs."""
+    lstm = {"name": "LSTM", "config": {"hidden_size": 2, "input_size": 2, "export_knobs": [0.5]}}
+    knobs = {"knobs": {"gain": 0.2}}
+    folder = write_capture(tmp_path, data={"type": "parametric"}, model={"net": lstm})
+    data = json.loads((folder / "data.json").read_text())
+    data["common"].update(knobs)
+    (folder / "data.json").write_text(json.dumps(data))
+    result = train(folder, "learning.trainer.max_epochs=1")
+    assert (result.folder / "model.nam").is_file()
+    assert "playback_esr" not in json.loads((result.folder / "run.json").read_text())
+
+
 def test_a_second_run_with_the_seed_is_bit_equal_and_another_seed_is_not(finished):
     folder, first = finished
     again = train(folder)
