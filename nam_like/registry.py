@@ -301,7 +301,7 @@ CALLBACKS = Registry(
     namespaces=("pytorch_lightning.callbacks",),
     bounds={"patience": (">=", 0), "save_top_k": (">=", -1), "every_n_epochs": (">=", 0)},
 )
-LOGGERS = Registry("logger", namespaces=("pytorch_lightning.loggers",))
+LOGGERS = Registry("logger", namespaces=("pytorch_lightning.loggers",), supplied=("save_dir",))
 EXPORTERS = Registry("exporter")
 
 _KINDS = {

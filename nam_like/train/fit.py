@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ProgressBar, StochasticWeightAveraging
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from nam_like.config.component import Component
 from nam_like.config.importable import importable
 from nam_like.config.signature import given
 from nam_like.train.callbacks.checkpoints import BestAndLast
@@ -125,4 +127,15 @@ def _loggers(job: Job, folder: Path, previous: Path | None) -> list[Logger]:
         earlier = None if previous is None else previous.parent / "metrics.csv"
         loggers.append(MetricsCsv(folder / "metrics.csv", earlier))
         loggers.append(TensorBoardLogger(save_dir=folder, name="", version="tensorboard"))
-    return [*loggers, *(logger.build() for logger in learning.all_loggers())]
+    return [*loggers, *(_logger(component, folder) for component in learning.all_loggers())]
+
+
+def _logger(component: Component, folder: Path) -> Logger:
+    """Make a configured logger; what it writes goes into the run's folder, where it takes one."""
+    takes_folder = (
+        not component.entry.takes_dict
+        and not hasattr(component.config, "build")
+        and "save_dir" in inspect.signature(component.entry.load()).parameters
+    )
+    logger: Logger = component.build(**({"save_dir": str(folder)} if takes_folder else {}))
+    return logger

@@ -53,15 +53,15 @@ def test_an_empty_loader_means_torch_defaults():
 def test_callbacks_and_loggers_stand_in_two_places():
     learning = read(
         callbacks=[{"name": "EarlyStopping", "config": {"monitor": "ESR"}}],
-        loggers=[{"name": "csv", "config": {"save_dir": "x"}}],
+        loggers=[{"name": "csv", "config": {"name": "x"}}],
         trainer={
             "callbacks": {"class": "Timer", "kwargs": {"duration": "00:01:00:00"}},
-            "logger": [{"class_path": "pytorch_lightning.loggers.CSVLogger", "init_args": {"save_dir": "y"}}],
+            "logger": [{"class_path": "pytorch_lightning.loggers.CSVLogger", "init_args": {"name": "y"}}],
             "max_epochs": 1,
         },
     )
     assert [item.name for item in learning.all_callbacks()] == ["EarlyStopping", "Timer"]
-    assert [item.config.save_dir for item in learning.all_loggers()] == ["x", "y"]
+    assert [item.config.name for item in learning.all_loggers()] == ["x", "y"]
     assert learning.trainer_arguments() == {"max_epochs": 1}
     assert [at for at, _ in learning.located_callbacks()] == [("callbacks", 0), ("trainer", "callbacks")]
     dump = learning.canonical()

@@ -371,3 +371,9 @@ def test_averaged_weights_are_ranked_and_exported(tmp_path, callback, epoch):
         assert len(names) == 1
     else:
         assert result.handed_on.best["epoch"] == epoch
+
+
+def test_a_configured_logger_writes_into_the_run_folder(tmp_path):
+    folder = write_capture(tmp_path, learning={"loggers": [{"name": "csv", "config": {"name": "mine"}}]})
+    result = train(folder, "learning.trainer.max_epochs=1")
+    assert (result.folder / "mine" / "version_0" / "metrics.csv").is_file()
