@@ -205,7 +205,7 @@ class TestTask:
     def test_a_diverged_run_says_so(self, tmp_path):
         from nam_like.train.errors import DivergedError
 
-        with pytest.raises(DivergedError, match="diverged in epoch 0"):
+        with pytest.raises(DivergedError, match="diverged in epoch 1"):
             fit(tmp_path, make_task(lr=1e30, optimizer="SGD"))
 
     def test_nets_are_registered_as_plugins_do(self):
