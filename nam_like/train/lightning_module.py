@@ -288,8 +288,8 @@ class LightningModule(pl.LightningModule):
         self._train_sums, self._train_batches, self._lr = None, 0, None
         if not math.isfinite(means[0]) and not all(torch.isfinite(p).all() for p in self.net.parameters()):
             raise DivergedError(
-                f"expected finite weights, but the run diverged in epoch {self.current_epoch + 1} (training loss "
-                f"{means[0]}); a lower learning rate or trainer.gradient_clip_val may help"
+                f"expected finite weights, but the run diverged in epoch {self.current_epoch + 1} "
+                f"(training loss {means[0]}); a lower learning rate or trainer.gradient_clip_val may help"
             )
         logged = dict(zip(names, means, strict=True))
         if lr is not None:
