@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from nam_like.audio.io import read_audio
-from nam_like.config.jsonc import load_jsonc
+from nam_like.config import jsonc
 from nam_like.export.nam_read import load_nam
 
 
@@ -125,7 +125,7 @@ def main() -> int:
 
     dry = read_audio(arguments.dry).samples
     wet = read_audio(arguments.wet).samples
-    model = load_jsonc(arguments.model)
+    model = jsonc.loads(jsonc.read_text(arguments.model))
     shared = {
         "data": data_config(arguments.dry.resolve(), arguments.wet.resolve(), arguments.stop, arguments.ny),
         "learning": learning_config(arguments.epochs, arguments.batch),

@@ -1,0 +1,45 @@
+"""The scripts of bin/ that no other test runs do what they say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+BIN = Path(__file__).parents[1] / "bin"
+
+
+def run(script, *arguments):
+    command = [sys.executable, str(BIN / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_the_capture_benchmark_trains_and_plays_what_was_exported(tmp_path):
+    x = np.random.default_rng(0).normal(size=40_000) * 0.1
+    sf.write(tmp_path / "x.wav", x, 48_000, subtype="PCM_24")
+    sf.write(tmp_path / "y.wav", 0.5 * x, 48_000, subtype="PCM_24")
+    audio = [tmp_path / "x.wav", tmp_path / "y.wav"]
+    options = ["--stop", 30_000, "--epochs", 1, "--batch", 2, "--ny", 2048, "--threads", 1]
+    model = BIN.parent / "configs/model/amp/debug.json"
+    figures = tmp_path / "figures.json"
+    done = run(
+        "bench_capture.py",
+        tmp_path / "x.wav",
+        tmp_path / "y.wav",
+        *options,
+        "--model",
+        model,
+        "--json",
+        figures,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 0.0 < json.loads(figures.read_text())["ours"]["esr"] < 2.0
+
+
+def test_the_startup_benchmark_times_our_commands(tmp_path):
+    figures = tmp_path / "figures.json"
+    done = run("bench_startup.py", "--runs", 1, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(figures.read_text())["medians"]["nam_full --help"] > 0.0
