@@ -26,8 +26,7 @@ def test_the_capture_benchmark_trains_and_plays_what_was_exported(tmp_path):
     figures = tmp_path / "figures.json"
     done = run(
         "bench_capture.py",
-        tmp_path / "x.wav",
-        tmp_path / "y.wav",
+        *audio,
         *options,
         "--model",
         model,
