@@ -1,0 +1,74 @@
+// Vectors of floats, as wide as one register of the instruction set that this file is compiled for.
+//
+// Every file under isa/ is compiled once per instruction set, into a namespace of its own (NAM_ISA), with the
+// compiler's flags for it. GCC's and Clang's vector extensions give arithmetic, comparison and selection on
+// all of them from one source; only the blocking constants below differ.
+//
+// Rule for files under isa/: no templates of the standard library. The linker would merge their instances
+// across instruction sets, and an old processor could be handed the AVX-512 one.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define NAM_INLINE inline __attribute__((always_inline))
+
+namespace nam::NAM_ISA {
+
+#if defined(NAM_VECTOR_WIDTH)  // a test compiles the blocking of one instruction set for another
+inline constexpr int W = NAM_VECTOR_WIDTH;
+inline constexpr int REGISTERS = NAM_VECTOR_REGISTERS;
+#elif defined(__AVX512F__)
+inline constexpr int W = 16;          // floats per vector
+inline constexpr int REGISTERS = 32;  // vector registers
+#elif defined(__AVX2__)
+inline constexpr int W = 8;
+inline constexpr int REGISTERS = 16;
+#elif defined(__aarch64__)
+inline constexpr int W = 4;
+inline constexpr int REGISTERS = 32;
+#else
+inline constexpr int W = 4;
+inline constexpr int REGISTERS = 16;
+#endif
+
+typedef float vf __attribute__((vector_size(W * 4)));
+typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef float vf_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+NAM_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
+NAM_INLINE void store(float* p, vf v) { *reinterpret_cast<vf_unaligned*>(p) = v; }
+
+// The first n < W floats; the other lanes are zero, so that sums over lanes may include them.
+NAM_INLINE vf load_first(const float* p, ptrdiff_t n) {
+    float lanes[W] = {};
+    std::memcpy(lanes, p, static_cast<size_t>(n) * sizeof(float));
+    return load(lanes);
+}
+NAM_INLINE void store_first(float* p, vf v, ptrdiff_t n) {
+    float lanes[W];
+    store(lanes, v);
+    std::memcpy(p, lanes, static_cast<size_t>(n) * sizeof(float));
+}
+
+NAM_INLINE vf splat(float s) { return vf{} + s; }
+NAM_INLINE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
+NAM_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
+NAM_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
+NAM_INLINE vf abs(vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); }
+// |magnitude| with the sign of `sign`.
+NAM_INLINE vf copysign(vf magnitude, vf sign) {
+    return reinterpret_cast<vf>((reinterpret_cast<vi>(magnitude) & 0x7fffffff) |
+                                (reinterpret_cast<vi>(sign) & static_cast<int32_t>(0x80000000)));
+}
+
+// Sum of all lanes, by halves: the order is the same on every run.
+NAM_INLINE float sum(vf v) {
+    float lanes[W];
+    store(lanes, v);
+    for (int width = W / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+}  // namespace nam::NAM_ISA

@@ -1,0 +1,17 @@
+// Large buffers that outlive a training step.
+//
+// What the forward pass keeps for the backward pass is hundreds of megabytes. Given back to the operating system
+// after every step, each page would have to be mapped and zeroed again; kept in a list, it costs nothing.
+#pragma once
+#include <cstddef>
+
+namespace nam {
+
+// Memory for `floats` floats, aligned to 64 bytes, with unspecified content; null when there is none.
+float* take_buffer(size_t floats);
+// Puts a buffer back into the list; null is fine.
+void give_buffer(float* buffer);
+// Frees the buffers that nobody holds.
+void drop_free_buffers();
+
+}  // namespace nam
