@@ -1,42 +1,58 @@
-"""The one reader and writer of audio files.
+"""The one reader of audio files; :mod:`nam_like.audio.writing` is the one writer.
 
 Integer PCM WAV goes through wavio; everything else (float WAV, WAVE_FORMAT_EXTENSIBLE, FLAC, OGG, MP3, …)
-through soundfile. Samples are floats in [−1, 1): an integer sample is divided by 2^(bits − 1), and that is
-undone exactly on writing.
+through soundfile. What is long is decoded block by block, with the same result: wavio would hold it several
+times over, and reads no file of more than 4 GiB. Samples are floats in [−1, 1): an integer sample is
+divided by 2^(bits − 1), and that is undone exactly on writing.
 """
 
 from __future__ import annotations
 
-import logging
 import struct
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from nam_like.audio.errors import AudioError
+from nam_like.audio.errors import AudioError, reason
+from nam_like.audio.pcm import Encoding, Layout, MappedFile, layout_of
 from nam_like.audio.resample import resample as resample_samples
 from nam_like.audio.riff import PCM, WaveHeader, read_wave_header
-from nam_like.files import atomic_path
+from nam_like.audio.writing import Subtype, write_audio
 
-__all__ = ["Audio", "AudioError", "AudioInfo", "Subtype", "audio_info", "read_audio", "write_audio"]
-
-LOGGER = logging.getLogger(__name__)
+__all__ = [
+    "Audio",
+    "AudioError",
+    "AudioInfo",
+    "Subtype",
+    "audio_info",
+    "audio_layout",
+    "decoded_blocks",
+    "read_audio",
+    "write_audio",
+]
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
-Subtype: TypeAlias = Literal["PCM_16", "PCM_24", "PCM_32", "FLOAT", "VORBIS"]
 
 WAV_PCM_SUBTYPES: Final = {8: "PCM_U8", 16: "PCM_16", 24: "PCM_24", 32: "PCM_32"}
-PCM_BITS: Final = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-WRITABLE: Final[dict[str, tuple[str, ...]]] = {
-    # suffix -> subtypes, the default first
-    ".wav": ("PCM_24", "PCM_16", "PCM_32", "FLOAT"),
-    ".flac": ("PCM_24", "PCM_16"),
-    ".ogg": ("VORBIS",),
+SUBTYPES: Final[dict[Encoding, str]] = {
+    "u8": "PCM_U8",
+    "i16": "PCM_16",
+    "i24": "PCM_24",
+    "i32": "PCM_32",
+    "f32": "FLOAT",
+    "f64": "DOUBLE",
 }
+BLOCK: Final = 1 << 18
+"""Frames that long files are decoded in at a time."""
+WAVIO_BYTES: Final = 1 << 25
+"""Bytes of audio up to which a WAV file goes through wavio."""
+WAV_WRAP: Final = 1 << 32
+"""Sizes in a WAV header have 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +136,13 @@ def read_audio(
             f"{path}: expected a sample rate of {sample_rate} Hz, but got {info.sample_rate} Hz "
             "(`resample: true` converts it)"
         )
-    if header is not None and info.subtype in WAV_PCM_SUBTYPES.values() and header.format_tag == PCM:
+    layout = None if header is None else layout_of(path, header, channel or 0)
+    if header is None:
+        samples = _read_soundfile(path, info, channel or 0, dtype)
+    elif layout is None or (header.container == "RIFF" and header.data_size <= WAVIO_BYTES):
         samples = _read_wavio(path, header, channel or 0, dtype)
     else:
-        samples = _read_soundfile(path, info, channel or 0, dtype)
+        samples = _read_layout(layout, dtype)
     if not np.isfinite(samples).all():
         bad = np.flatnonzero(~np.isfinite(samples))
         raise AudioError(
@@ -137,43 +156,60 @@ def read_audio(
     return replace(audio, samples=converted, sample_rate=sample_rate)
 
 
-def write_audio(
-    path: Path | str, samples: FloatArray, sample_rate: int, *, subtype: Subtype | None = None
-) -> None:
-    """Write one channel of audio, whole or not at all.
+def audio_layout(path: Path | str, channel: int | None = None) -> tuple[AudioInfo, Layout | None]:
+    """Read the header of an audio file, and where its samples stand if they can be used without decoding.
 
     Args:
-        path: the file; `.wav`, `.flac` or `.ogg` chooses the format.
-        samples: `(L,)`, full scale is ±1. Integer subtypes clip beyond; a warning is logged with the count.
-        sample_rate: Hz.
-        subtype: `PCM_24` (the default), `PCM_16`, `PCM_32` or `FLOAT` in WAV, `PCM_24` or `PCM_16` in FLAC,
-            `VORBIS` in OGG.
+        path: the file.
+        channel: which channel, counted from 0; None requires a file with one channel.
+
+    Returns:
+        What the header says, and the layout; None where the samples are compressed or of an odd kind.
 
     Raises:
-        AudioError: ``samples`` is empty, not one-dimensional or not finite, the suffix is none of the above,
-            the format cannot hold the subtype, or the file cannot be written.
+        AudioError: as :func:`audio_info`, or there are several channels and none was chosen, or no such one.
     """
     path = Path(path)
-    samples = np.asarray(samples)
-    chosen = _writable_subtype(path, subtype)
-    if samples.ndim != 1 or samples.size == 0:
-        raise AudioError(f"{path}: expected samples of shape (L,) with L >= 1, but got {samples.shape}")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: expected finite samples, but got NaN or infinity")
-    try:
-        with atomic_path(path) as temporary:
-            if chosen in PCM_BITS:
-                _write_integers(
-                    temporary, _quantize(samples, PCM_BITS[chosen], path), sample_rate, PCM_BITS[chosen]
-                )
-            else:
-                _write_blocks(temporary, samples.astype(np.float32), sample_rate, chosen)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be written: {error.strerror or error}") from error
+    info, _ = _inspect(path)
+    _check_channel(path, info.channels, channel)
+    header = read_wave_header(path)
+    layout = None if header is None else layout_of(path, header, channel or 0)
+    return info, layout if layout is not None and layout.frames == info.frames else None
+
+
+def decoded_blocks(
+    path: Path | str, channel: int | None = None, block: int = BLOCK
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Decode one channel of any audio file block by block: the samples that :func:`read_audio` gives.
+
+    Args:
+        path: the file.
+        channel: which channel, counted from 0; None requires a file with one channel.
+        block: samples per block; the last one may be shorter.
+
+    Yields:
+        `(n,)` each; a block is valid until the next one is asked for.
+
+    Raises:
+        AudioError: as :func:`read_audio`.
+    """
+    path = Path(path)
+    info, layout = audio_layout(path, channel)
+    chunks = (
+        _soundfile_chunks(path, info, "float32", block) if layout is None else _layout_chunks(layout, block)
+    )
+    first = 0
+    for chunk in chunks:
+        samples = chunk if chunk.ndim == 1 else chunk[:, channel or 0]
+        if not np.isfinite(samples).all():
+            where = first + int(np.flatnonzero(~np.isfinite(samples))[0])
+            raise AudioError(f"{path}: expected finite samples, but got NaN or infinity at sample {where}")
+        first += samples.shape[0]
+        yield samples
 
 
 def _inspect(path: Path) -> tuple[AudioInfo, WaveHeader | None]:
-    """Read the header; also return the RIFF one for WAV files."""
+    """Read the header; also return the one of WAV files that are not soundfile's."""
     _check_file(path)
     try:
         header = read_wave_header(path)
@@ -181,20 +217,25 @@ def _inspect(path: Path) -> tuple[AudioInfo, WaveHeader | None]:
         raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
     if header is not None:
         _check_wave_size(path, header)
-    if (
-        header is not None
-        and header.format_tag == PCM
-        and header.bits in WAV_PCM_SUBTYPES
-        and not header.streamed
-    ):
-        subtype = WAV_PCM_SUBTYPES[header.bits]
-        info = AudioInfo(header.sample_rate, header.frames, header.channels, subtype, "WAV")
+    subtype = None if header is None else _own_subtype(path, header)
+    if header is not None and subtype is not None:
+        file_format = "WAV" if header.container == "RIFF" else header.container
+        info = AudioInfo(header.sample_rate, header.frames, header.channels, subtype, file_format)
     else:
         info = _soundfile_info(path)
         header = None
     if info.frames == 0:
         raise AudioError(f"{path}: holds no samples, only a header")
     return info, header
+
+
+def _own_subtype(path: Path, header: WaveHeader) -> str | None:
+    """The subtype of a file that is read without soundfile; None for those that are its."""
+    if header.container == "RIFF":
+        own = header.format_tag == PCM and not header.streamed
+        return WAV_PCM_SUBTYPES.get(header.bits) if own else None
+    layout = layout_of(path, header, 0)
+    return None if layout is None else SUBTYPES[layout.encoding]
 
 
 def _check_file(path: Path) -> None:
@@ -213,6 +254,12 @@ def _check_wave_size(path: Path, header: WaveHeader) -> None:
         raise AudioError(
             f"{path}: truncated: the header promises {header.data_size} bytes of audio, "
             f"but the file holds only {header.data_held}"
+        )
+    beyond = header.data_held - header.data_size
+    if header.container == "RIFF" and not header.streamed and beyond >= WAV_WRAP:
+        raise AudioError(
+            f"{path}: the header promises {header.data_size} bytes of audio, but {header.data_held} follow: "
+            "a WAV file cannot say that it is larger than 4 GiB; save it as RF64 or W64"
         )
     if header.data_size == 0 and header.data_held > 0:
         raise AudioError(
@@ -233,7 +280,7 @@ def _soundfile_info(path: Path) -> AudioInfo:
     try:
         info = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise AudioError(f"{path}: not an audio file that can be read: {_reason(error)}") from error
+        raise AudioError(f"{path}: not an audio file that can be read: {reason(error)}") from error
     return AudioInfo(int(info.samplerate), int(info.frames), int(info.channels), info.subtype, info.format)
 
 
@@ -256,7 +303,7 @@ def _read_wavio(path: Path, header: WaveHeader, channel: int, dtype: npt.DTypeLi
     try:
         data = wavio.read(str(path)).data
     except (wave.Error, EOFError, ValueError, struct.error, OSError) as error:
-        raise AudioError(f"{path}: not a readable WAV file: {_reason(error)}") from error
+        raise AudioError(f"{path}: not a readable WAV file: {reason(error)}") from error
     if data.shape[0] < header.frames:
         raise AudioError(f"{path}: truncated: expected {header.frames} samples, but got {data.shape[0]}")
     integers = data[:, channel].astype(np.float64)
@@ -266,74 +313,50 @@ def _read_wavio(path: Path, header: WaveHeader, channel: int, dtype: npt.DTypeLi
     return scaled
 
 
-def _read_soundfile(path: Path, info: AudioInfo, channel: int, dtype: npt.DTypeLike) -> FloatArray:
-    """Read any format libsndfile knows."""
-    import soundfile
-
-    single = np.dtype(dtype).itemsize <= 4
-    try:
-        data, _ = soundfile.read(str(path), dtype="float32" if single else "float64", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{path}: truncated or damaged: {_reason(error)}") from error
-    if data.shape[0] < info.frames:
-        raise AudioError(f"{path}: truncated: expected {info.frames} samples, but got {data.shape[0]}")
-    samples: FloatArray = np.ascontiguousarray(data[:, channel], dtype=dtype)
+def _read_layout(layout: Layout, dtype: npt.DTypeLike) -> FloatArray:
+    """Read a long WAV file, or one of its 64-bit kin."""
+    samples: FloatArray = np.empty(layout.frames, dtype=dtype)
+    file = MappedFile(layout)
+    for start in range(0, layout.frames, BLOCK):
+        file.read_into(start, samples[start : start + BLOCK])
     return samples
 
 
-def _writable_subtype(path: Path, subtype: Subtype | None) -> str:
-    """Return the subtype to write, which the format of ``path`` must be able to hold."""
-    choices = WRITABLE.get(path.suffix.lower())
-    if choices is None:
-        raise AudioError(
-            f"{path}: expected the name to end in {', '.join(WRITABLE)}, but got {path.suffix!r}"
-        )
-    if subtype is None:
-        return choices[0]
-    if subtype not in choices:
-        raise AudioError(
-            f"{path}: expected `subtype` to be one of {', '.join(choices)} in a {path.suffix} file, "
-            f"but got {subtype}"
-        )
-    return subtype
+def _layout_chunks(layout: Layout, block: int) -> Iterator[FloatArray]:
+    """Decode what needs no library, `(n,)` at a time."""
+    file = MappedFile(layout)
+    for start in range(0, layout.frames, block):
+        samples = np.empty(min(block, layout.frames - start), dtype=np.float32)
+        file.read_into(start, samples)
+        yield samples
+    file.release()
 
 
-def _quantize(samples: FloatArray, bits: int, path: Path) -> npt.NDArray[np.int32]:
-    """Round to integers of ``bits`` bits: the exact inverse of reading, `n = x · 2^(bits − 1)`."""
-    clipped = int(np.count_nonzero(np.abs(samples) > 1.0))
-    if clipped:
-        LOGGER.warning("%s: %d of %d samples beyond full scale were clipped", path, clipped, samples.size)
-    full_scale = 2.0 ** (bits - 1)
-    integers = np.rint(samples.astype(np.float64) * full_scale)
-    return np.clip(integers, -full_scale, full_scale - 1).astype(np.int32)
+def _read_soundfile(path: Path, info: AudioInfo, channel: int, dtype: npt.DTypeLike) -> FloatArray:
+    """Read any format libsndfile knows."""
+    single = np.dtype(dtype).itemsize <= 4
+    samples: FloatArray = np.empty(info.frames, dtype=dtype)
+    at = 0
+    for chunk in _soundfile_chunks(path, info, "float32" if single else "float64", BLOCK):
+        samples[at : at + chunk.shape[0]] = chunk[:, channel]
+        at += chunk.shape[0]
+    return samples
 
 
-def _write_integers(path: Path, integers: npt.NDArray[np.int32], sample_rate: int, bits: int) -> None:
-    """Write integer PCM: WAV through wavio, which leaves integers as they are; FLAC through soundfile."""
-    if path.suffix.lower() == ".wav":
-        import wavio
-
-        wavio.write(str(path), integers, sample_rate, sampwidth=bits // 8)
-        return
-    # soundfile takes the highest bits of a 32-bit integer.
-    _write_blocks(path, integers << (32 - bits), sample_rate, f"PCM_{bits}")
-
-
-def _write_blocks(path: Path, data: npt.NDArray[Any], sample_rate: int, subtype: str) -> None:
-    """Write through soundfile, a second at a time: one long Vorbis write overflows libvorbis' stack."""
+def _soundfile_chunks(path: Path, info: AudioInfo, dtype: str, block: int) -> Iterator[FloatArray]:
+    """Decode any format libsndfile knows, `(n, channels)` at a time."""
     import soundfile
 
-    file_format = path.suffix.lower().lstrip(".").upper()
+    at = 0
     try:
-        with soundfile.SoundFile(str(path), "w", sample_rate, 1, subtype, format=file_format) as file:
-            for start in range(0, data.size, sample_rate):
-                file.write(data[start : start + sample_rate])
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{path.name}: cannot be written: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Return the library's reason without the path it repeats."""
-    if code := getattr(error, "error_string", ""):
-        return str(code)
-    return str(error) or type(error).__name__
+        with soundfile.SoundFile(str(path)) as file:
+            while at < info.frames:
+                chunk = file.read(min(block, info.frames - at), dtype=dtype, always_2d=True)
+                if chunk.shape[0] == 0:
+                    break
+                at += chunk.shape[0]
+                yield chunk
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError(f"{path}: truncated or damaged: {reason(error)}") from error
+    if at < info.frames:
+        raise AudioError(f"{path}: truncated: expected {info.frames} samples, but got {at}")

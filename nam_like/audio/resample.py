@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 from nam_like.errors import UserError
 
-__all__ = ["Quality", "resample", "resampled_length"]
+__all__ = ["Quality", "resample", "resample_blocks", "resampled_length"]
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Quality: TypeAlias = Literal["QQ", "LQ", "MQ", "HQ", "VHQ"]
@@ -38,20 +40,66 @@ def resample(samples: FloatArray, from_rate: int, to_rate: int, quality: Quality
     Raises:
         UserError: a rate is not positive, or soxr is not installed.
     """
+    _check_rates(from_rate, to_rate)
+    if from_rate == to_rate:
+        return samples
+    converted: FloatArray = _soxr(from_rate, to_rate).resample(samples, from_rate, to_rate, quality=quality)
+    # soxr rounds the length its own way; the contract is one formula for everybody.
+    length = resampled_length(samples.shape[0], from_rate, to_rate)
+    if converted.shape[0] < length:
+        converted = np.pad(converted, (0, length - converted.shape[0]))
+    return converted[:length]
+
+
+def resample_blocks(
+    blocks: Iterable[npt.NDArray[np.float32]],
+    length: int,
+    from_rate: int,
+    to_rate: int,
+    quality: Quality = "HQ",
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Convert a signal that comes in blocks: the samples that :func:`resample` gives, block by block.
+
+    Args:
+        blocks: `(n,)` each, one after the other.
+        length: how many samples they are together.
+        from_rate: Hz.
+        to_rate: Hz.
+        quality: see :func:`resample`.
+
+    Yields:
+        Blocks of any size, :func:`resampled_length` samples in all.
+
+    Raises:
+        UserError: a rate is not positive, or soxr is not installed.
+    """
+    _check_rates(from_rate, to_rate)
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    stream = _soxr(from_rate, to_rate).ResampleStream(from_rate, to_rate, 1, dtype="float32", quality=quality)
+    wanted, seen = resampled_length(length, from_rate, to_rate), 0
+    for block in blocks:
+        seen += block.shape[0]
+        converted = stream.resample_chunk(block, last=seen >= length)[:wanted]
+        wanted -= converted.shape[0]
+        yield converted
+    if wanted:
+        yield np.zeros(wanted, dtype=np.float32)
+
+
+def _check_rates(from_rate: int, to_rate: int) -> None:
     for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
         if rate <= 0:
             raise UserError(f"expected `{name}` to be positive, but got {rate}")
-    if from_rate == to_rate:
-        return samples
+
+
+def _soxr(from_rate: int, to_rate: int) -> ModuleType:
     try:
         import soxr
     except ImportError as error:
         raise UserError(
             f"resampling from {from_rate} Hz to {to_rate} Hz needs soxr: pip install 'nam_like[resample]'"
         ) from error
-    converted: FloatArray = soxr.resample(samples, from_rate, to_rate, quality=quality)
-    # soxr rounds the length its own way; the contract is one formula for everybody.
-    length = resampled_length(samples.shape[0], from_rate, to_rate)
-    if converted.shape[0] < length:
-        converted = np.pad(converted, (0, length - converted.shape[0]))
-    return converted[:length]
+    module: ModuleType = soxr
+    return module
