@@ -1,0 +1,1 @@
+"""What the benchmarks share: nets and their spellings, sides measured in turn, what the machine can do."""

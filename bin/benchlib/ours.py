@@ -1,0 +1,116 @@
+"""Our side of a benchmark: ``python -m benchlib.ours``; ``$NAM_LIKE_NATIVE`` says what kernels it may use."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from benchlib.worker import Answer, Trainee, Worker, serve
+from nam_like import __version__
+from nam_like.config.netcheck import check_net
+from nam_like.config.run import RunConfig, load_run
+from nam_like.train.prepare import build_task
+
+PEAK_TRIES = 8
+
+
+def run_config(model: dict[str, Any]) -> RunConfig:
+    """The run that ``nam_full`` would make of a ``model.json``; the audio is never read."""
+    data = {"common": {"x_path": "x.wav", "y_path": "y.wav"}, "train": {}, "validation": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        paths: list[str] = []
+        for name, content in (("data", data), ("model", model), ("learning", {})):
+            paths.append(str(Path(folder) / f"{name}.json"))
+            Path(paths[-1]).write_text(json.dumps(content), encoding="utf-8")
+        return load_run(*paths)
+
+
+def native_library() -> Any:
+    """The module that finds the native kernels, or None in a version without them."""
+    try:
+        return importlib.import_module("nam_like.native.library")
+    except ModuleNotFoundError:
+        return None
+
+
+def path_taken() -> str:
+    """Which kernels are in use, in words."""
+    library = native_library()
+    return "PyTorch" if library is None else str(library.status())
+
+
+def check_isa() -> None:
+    """Refuse to measure something else than what was asked for."""
+    asked = os.environ.get("NAM_LIKE_NATIVE", "auto")
+    if asked in ("auto", "off"):
+        return
+    module = native_library()
+    library = None if module is None else module.load()
+    if library is None or library.isa != asked:
+        raise ValueError(f"expected {asked} kernels, but got {path_taken()}")
+
+
+def build(model: dict[str, Any], device: torch.device) -> Trainee:
+    """Our task and optimizer, as ``nam_full`` makes them."""
+    check_isa()
+    config = run_config(model)
+    net = check_net(config)
+    task = build_task(config, net).to(device)
+    configured: Any = task.configure_optimizers()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    # The task asks its trainer for the learning rate that it logs.
+    task.trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    task.trainer.optimizers = [optimizer]
+    return Trainee(
+        net=net,
+        loss=lambda batch: task.training_step(batch, 0),
+        optimizer=optimizer,
+        weights=net.export_weights,
+        load=net.import_weights,
+        about={"trainer": f"nam_like {__version__}", "path": path_taken()},
+    )
+
+
+class OurWorker(Worker):
+    """Further knows the arithmetic peak of the machine."""
+
+    def peak(self, threads: int) -> Answer:
+        """FLOP/s of `threads` threads in float32, and how it was measured."""
+        library = native_library()
+        loaded = None if library is None else library.load()
+        if loaded is not None and hasattr(library, "peak_flops"):
+            # On a busy machine only the best of several tries is the peak.
+            flops = max(float(library.peak_flops(threads)) for _ in range(PEAK_TRIES))
+            return {"flops": flops, "how": f"FMA loop, {loaded.isa}"}
+        torch.set_num_threads(threads)
+        return {"flops": sgemm_flops(), "how": "sgemm"}
+
+
+def sgemm_flops(size: int = 1536, runs: int = 8) -> float:
+    """FLOP/s of the best of several products of two square float32 matrices."""
+    from time import perf_counter
+
+    a, b = torch.rand(2, size, size)
+    seconds = []
+    for _ in range(runs):
+        start = perf_counter()
+        torch.mm(a, b)
+        seconds.append(perf_counter() - start)
+    return 2.0 * size**3 / min(seconds)
+
+
+if __name__ == "__main__":
+    serve(OurWorker(build))
