@@ -51,7 +51,9 @@ NAM_INLINE void store_first(float* p, vf v, ptrdiff_t n) {
     std::memcpy(p, lanes, static_cast<size_t>(n) * sizeof(float));
 }
 
-NAM_INLINE vf splat(float s) { return vf{} + s; }
+// Minus zero, not plus: s − 0 is s for every s, so that one broadcast remains; 0 + s would turn −0 into 0, and the
+// compiler would have to add.
+NAM_INLINE vf splat(float s) { return s - vf{}; }
 NAM_INLINE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
 NAM_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 NAM_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
