@@ -9,6 +9,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from nam_like.models.amp.wavenet import native
 from nam_like.models.amp.wavenet.array import LayerArray
 from nam_like.models.amp.wavenet.head import PostHead
 from nam_like.models.base import Net, Weights, is_tracing
@@ -84,6 +85,14 @@ class WaveNet(Net):
         condition = self.make_condition(x, *conditions)
         if self.condition_dsp is not None:
             x = x[..., self.condition_dsp.receptive_field - 1 :]
+        y = native.process(self, x, condition)
+        if y is None:
+            y = self._process(x, condition)
+        y = y if self.head is None else self.head(y)
+        return self._touch_idle(y)
+
+    def _process(self, x: Tensor, condition: Tensor) -> Tensor:
+        """The layer arrays on plain PyTorch; see :func:`native.process`."""
         residual: Tensor | None = x
         head: Tensor | None = None
         lag, last = 0, len(self.arrays) - 1
@@ -92,9 +101,7 @@ class WaveNet(Net):
             residual, head = array(residual, given, head, lag, index < last)
             condition = condition[..., array.shrink :]
             lag += array.head_kernel_size - 1
-        y = cast("Tensor", head) * self.head_scale
-        y = y if self.head is None else self.head(y)
-        return self._touch_idle(y)
+        return cast("Tensor", head) * self.head_scale
 
     def make_condition(self, x: Tensor, *conditions: Tensor) -> Tensor:
         """The condition of all arrays: ``(B, 1, L) → (B, condition_size, L − its receptive field + 1)``."""

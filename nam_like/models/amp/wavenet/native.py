@@ -1,0 +1,210 @@
+"""The way from a :class:`WaveNet` to the native kernels: its description, its weights, and whether they cover it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from nam_like.models.base import is_tracing
+from nam_like.models.blocks.activations import (
+    Fasttanh,
+    LeakyHardtanh,
+    PairActivation,
+    PairBlend,
+    PairMultiply,
+    Softsigmoid,
+)
+from nam_like.native import wavenet as kernels
+from nam_like.native.library import load, status
+from nam_like.native.wavenet import ActivationSpec, ArraySpec, LayerSpec, NetSpec
+
+if TYPE_CHECKING:
+    from nam_like.models.amp.wavenet.array import LayerArray
+    from nam_like.models.amp.wavenet.layer import Layer
+    from nam_like.models.amp.wavenet.model import WaveNet
+
+__all__ = ["obstacle", "process", "report"]
+
+log = logging.getLogger(__name__)
+
+
+class NotCoveredError(Exception):
+    """Why the kernels do not cover a net."""
+
+
+@dataclass
+class Described:
+    """What is known about one net: its arrays or why they are not covered, and where its weights are."""
+
+    arrays: tuple[ArraySpec, ...] = ()
+    weights: tuple[Callable[[], Tensor], ...] = ()
+    obstacle: str = ""
+
+
+_described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
+
+
+def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
+    """Play the layer arrays with the native kernels.
+
+    Args:
+        net: the net.
+        x: ``(B, 1, L)``.
+        condition: ``(B, D, L)``, or `x` itself.
+
+    Returns:
+        ``(B, head size, L − past)``, scaled; None where the kernels do not cover this call.
+    """
+    if not _fits(x) or not _fits(condition):
+        return None
+    own = condition is x
+    conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
+    described = describe(net)
+    if described.obstacle:
+        return None
+    spec = NetSpec(x.shape[1], conditions, own and conditions > 0, described.arrays, float(net.head_scale))
+    made = kernels.plan(spec)
+    if made is None or x.shape[-1] <= made.past:
+        return None
+    weights = [weight() for weight in described.weights]
+    if any(weight.dtype != torch.float32 or weight.device.type != "cpu" for weight in weights):
+        return None
+    return kernels.play(made, x, None if own or not conditions else condition, weights)
+
+
+def _fits(x: Tensor) -> bool:
+    """Whether a tensor is plain float32 on the CPU, and nobody records what is done to it."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not is_tracing()
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and load() is not None
+    )
+
+
+def obstacle(net: WaveNet) -> str:
+    """Why the kernels do not cover a net; empty where they do."""
+    return describe(net).obstacle
+
+
+def report(net: WaveNet) -> str:
+    """One line for logs: what plays the net on the CPU."""
+    found = obstacle(net)
+    return f"{status()}, but this net runs on PyTorch: {found}" if found and load() is not None else status()
+
+
+def describe(net: WaveNet) -> Described:
+    """The description of a net; worked out once, since a net's structure does not change."""
+    found = _described.get(net)
+    if found is None:
+        try:
+            found = _describe(net)
+        except NotCoveredError as error:
+            found = Described(obstacle=str(error))
+        _described[net] = found
+    return found
+
+
+def _describe(net: WaveNet) -> Described:
+    arrays = net.layer_arrays()
+    if len({bool(array.condition_size) for array in arrays}) > 1:
+        raise NotCoveredError("some layer arrays have a condition and some have none")
+    specs, weights = [], []
+    for index, array in enumerate(arrays):
+        idle = index == len(arrays) - 1
+        specs.append(_array(array, idle))
+        weights += list(_weights(array, idle))
+    return Described(tuple(specs), tuple(weights))
+
+
+def _array(array: LayerArray, last: bool) -> ArraySpec:
+    if array.film:
+        raise NotCoveredError("it has FiLM")
+    return ArraySpec(
+        array.input_size,
+        array.channels,
+        array.bottleneck,
+        array.skip_size,
+        array.head_size,
+        array.head_kernel_size,
+        array.head_bias,
+        array.head1x1 is not None,
+        # Nobody reads the residual after the very last layer, so its 1×1 gets no gradient.
+        tuple(_layer(layer, last and layer is array.stack[-1]) for layer in array.stack),
+    )
+
+
+def _layer(layer: Layer, idle: bool) -> LayerSpec:
+    first: nn.Module = layer.activation
+    pair, second = "none", ActivationSpec()
+    if isinstance(first, PairActivation):
+        names = {PairMultiply: "multiply", PairBlend: "blend"}
+        if type(first) not in names:
+            raise NotCoveredError(f"its activation is {type(first).__name__}")
+        pair, second = names[cast("type[PairMultiply]", type(first))], _activation(first.secondary)
+        first = first.primary
+    (kernel,), (dilation,) = layer.conv.kernel_size, layer.conv.dilation
+    residual = layer.layer1x1 is not None and not idle
+    return LayerSpec(kernel, dilation, _activation(first), pair, second, residual)
+
+
+def _activation(module: nn.Module) -> ActivationSpec:
+    """Describe one pointwise activation; exact types only, because a subclass may do anything."""
+    kind = type(module)
+    name = kind.__name__
+    if kind in (nn.Identity, nn.Tanh, Fasttanh, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Hardswish, nn.Softsign, Softsigmoid):
+        return ActivationSpec(name)
+    if isinstance(module, nn.LeakyReLU) and kind is nn.LeakyReLU:
+        return ActivationSpec(name, (float(module.negative_slope),))
+    if isinstance(module, nn.Hardtanh) and kind is nn.Hardtanh:
+        return ActivationSpec(name, (float(module.min_val), float(module.max_val)))
+    if isinstance(module, LeakyHardtanh) and kind is LeakyHardtanh:
+        constants = (module.min_val, module.max_val, module.min_slope, module.max_slope)
+        return ActivationSpec(name, tuple(float(value) for value in constants))
+    if isinstance(module, nn.PReLU) and kind is nn.PReLU:
+        return ActivationSpec(name, (), module.num_parameters)
+    raise NotCoveredError(f"its activation is {name}")
+
+
+def _weights(array: LayerArray, last: bool) -> Iterator[Callable[[], Tensor]]:
+    """Where the weights are, in the order of :func:`nam_like.native.wavenet.weight_shapes`."""
+    yield from _conv(array.rechannel)
+    for layer in array.stack:
+        yield from _conv(layer.conv)
+        if layer.mixer is not None:
+            yield from _conv(layer.mixer)
+        if layer.layer1x1 is not None and not (last and layer is array.stack[-1]):
+            yield from _conv(layer.layer1x1)
+        if layer.head1x1 is not None:
+            yield from _conv(layer.head1x1)
+        pair = layer.activation if isinstance(layer.activation, PairActivation) else None
+        for module in (pair.primary, pair.secondary) if pair is not None else (layer.activation,):
+            if isinstance(module, nn.PReLU):
+                yield lambda module=module: module.weight
+    yield from _conv(array.head_rechannel)
+
+
+def _conv(conv: nn.Conv1d) -> Iterator[Callable[[], Tensor]]:
+    yield (lambda: conv.weight) if conv.groups == 1 else (lambda: _dense(conv))
+    if conv.bias is not None:
+        yield lambda: cast("Tensor", conv.bias)
+
+
+def _dense(conv: nn.Conv1d) -> Tensor:
+    """The weight of a grouped convolution with zeros between the groups ``(C_out, C_in, K)``."""
+    blocks = conv.weight.chunk(conv.groups)
+    wide = blocks[0].shape[1]
+    padded = [
+        nn.functional.pad(block, (0, 0, index * wide, (conv.groups - 1 - index) * wide))
+        for index, block in enumerate(blocks)
+    ]
+    return torch.cat(padded)

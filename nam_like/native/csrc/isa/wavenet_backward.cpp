@@ -1,0 +1,295 @@
+// The gradient of a WaveNet on one sample.
+//
+// Layers are gone through from the last to the first, each from its last tile of time to its first: the gradient
+// of x at a sample needs that of z up to (K − 1)·dilation samples later, which the tiles before have left in the
+// rows `dz`. One tile does everything while it is in the cache: the gradient of a, of z, of the weights, of x.
+//
+// `dx` holds the gradient of the residual, which each layer changes in place, and `dskip` that of the skip sum,
+// which is the same for all layers of an array.
+#include "activations.h"
+#include "dot_rows.h"
+#include "wavenet_rows.h"
+
+namespace nam::NAM_ISA {
+namespace {
+
+struct Backward {
+    const WaveNet& net;
+    const float* weights;
+    const float* packed;
+    Table<const float> rows;          // what the forward pass has kept
+    Table<float> dx, dz, dskip, dhead;
+    Table<float> dcondition, dinput;  // null tables where nobody asks
+    Table<float> a, da, gate;         // one tile each
+    const float* ones;                // a row of ones as long as a tile
+    float* sums;                      // running sums of dot_rows
+    float* gradients;                 // of the weights
+    ptrdiff_t length;
+};
+
+Rows at(const float* const* list, ptrdiff_t position) { return {list, position}; }
+constexpr Rows NOTHING{nullptr, 0};
+
+// dz = da · activation'(…) on samples [t, t + n) of one tile; recomputes a where z was kept.
+void activation_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, ptrdiff_t t,
+                     ptrdiff_t n) {
+    const int width = array.bottleneck;
+    for (int c = 0; c < width; ++c) {
+        const float* kept = b.rows(layer.row_kept + c) + t;
+        const float below = slope_below(layer.primary, b.weights, c);
+        float *da = b.da(c), *dz = b.dz(c) + t;
+        if (layer.pair == Pair::none) {
+            if (layer.keeps_z) activate_row(layer.primary, below, kept, b.a(c), n);
+            else std::memcpy(b.a(c), kept, static_cast<size_t>(n) * sizeof(float));
+            if (layer.primary.slopes)
+                b.gradients[layer.primary.slope_offset + (layer.primary.slopes == 1 ? 0 : c)] +=
+                    prelu_slope_gradient(kept, da, n);
+            slope_row(layer.primary, below, kept, da, dz, n);
+            continue;
+        }
+        const float* z2 = b.rows(layer.row_kept + width + c) + t;
+        const float below2 = slope_below(layer.secondary, b.weights, c);
+        float *value = b.gate(0), *gate = b.gate(1), *dvalue = b.gate(2), *dgate = b.gate(3);
+        float *a = b.a(c), *dz2 = b.dz(width + c) + t;
+        const bool blend = layer.pair == Pair::blend;
+        activate_row(layer.primary, below, kept, value, n);
+        activate_row(layer.secondary, below2, z2, gate, n);
+        map_row(n, a, [&](ptrdiff_t i) {
+            const vf s = load(gate + i);
+            return blend ? s * load(value + i) + (1.0f - s) * load(kept + i) : s * load(value + i);
+        });
+        map_row(n, dvalue, [&](ptrdiff_t i) { return load(da + i) * load(gate + i); });
+        map_row(n, dgate, [&](ptrdiff_t i) {
+            return load(da + i) * (blend ? load(value + i) - load(kept + i) : load(value + i));
+        });
+        if (layer.primary.slopes)
+            b.gradients[layer.primary.slope_offset + (layer.primary.slopes == 1 ? 0 : c)] +=
+                prelu_slope_gradient(kept, dvalue, n);
+        if (layer.secondary.slopes)
+            b.gradients[layer.secondary.slope_offset + (layer.secondary.slopes == 1 ? 0 : c)] +=
+                prelu_slope_gradient(z2, dgate, n);
+        const float* kept1 = slope_from_output(layer.primary.kind) ? value : kept;
+        const float* kept2 = slope_from_output(layer.secondary.kind) ? gate : z2;
+        slope_row(layer.primary, below, kept1, dvalue, dz, n);
+        slope_row(layer.secondary, below2, kept2, dgate, dz2, n);
+        if (blend)
+            map_row(n, dz, [&](ptrdiff_t i) { return load(dz + i) + load(da + i) * (1.0f - load(gate + i)); });
+    }
+}
+
+// What one layer's tiles share: lists of rows, and where its sums lie.
+struct LayerLists {
+    const float* conv[MAX_SOURCES];   // sources of z, then ones
+    const float* dz[2 * MAX_CHANNELS];
+    const float* future[MAX_SOURCES];
+    const float *dx[MAX_CHANNELS], *dskip[MAX_CHANNELS], *a[MAX_CHANNELS + 1], *da[MAX_CHANNELS];
+    float *dx_out[MAX_CHANNELS], *da_out[MAX_CHANNELS];
+    int conv_count;                   // without the ones
+    float *conv_sums, *bias_sums, *residual_sums, *skip_sums;
+};
+
+void make_lists(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, LayerLists& lists) {
+    const float** rest =
+        list_taps(b.rows, layer.row_x, array.channels, layer.kernel, layer.dilation, lists.conv);
+    rest = list_rows(b.rows, b.net.row_condition, b.net.conditions, rest);
+    lists.conv_count = static_cast<int>(rest - lists.conv);
+    list_rows(b.dz, 0, layer.mid, lists.dz);
+    list_future_taps(b.dz, 0, layer.mid, layer.kernel, layer.dilation, lists.future);
+    list_rows(b.dx, 0, array.channels, lists.dx);
+    list_rows(b.dx, 0, array.channels, lists.dx_out);
+    list_rows(b.dskip, 0, array.skips, lists.dskip);
+    *list_rows(b.a, 0, array.bottleneck, lists.a) = b.ones;
+    list_rows(b.da, 0, array.bottleneck, lists.da);
+    list_rows(b.da, 0, array.bottleneck, lists.da_out);
+    lists.conv_sums = b.sums;
+    lists.bias_sums = lists.conv_sums + ptrdiff_t{layer.mid} * lists.conv_count * W;
+    lists.residual_sums = lists.bias_sums + ptrdiff_t{layer.mid} * W;
+    lists.skip_sums = lists.residual_sums + ptrdiff_t{array.channels} * (array.bottleneck + 1) * W;
+}
+
+// da on a tile: from the residual through its 1×1, and from the skip sum.
+void gradient_of_a(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer,
+                   const LayerLists& lists, bool skips, ptrdiff_t t, ptrdiff_t n) {
+    const bool moves = layer.moves && layer.residual;
+    const bool direct = skips && !array.skip_mix;
+    // Without sources mix_rows copies its base, or makes zeros.
+    mix_rows(array.bottleneck, b.packed + layer.p_residual_back, at(lists.dx, t), moves ? array.channels : 0,
+             nullptr, direct ? at(lists.dskip, t) : NOTHING, {lists.da_out, 0}, n);
+    if (skips && array.skip_mix)
+        mix_rows(array.bottleneck, b.packed + layer.p_skip_back, at(lists.dskip, t), array.skips, nullptr,
+                 at(lists.da, 0), {lists.da_out, 0}, n);
+}
+
+void layer_tile_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer,
+                     const LayerLists& lists, ptrdiff_t t, ptrdiff_t n) {
+    const bool skips = t >= array.need;  // tiles do not straddle it
+    gradient_of_a(b, array, layer, lists, skips, t, n);
+    activation_back(b, array, layer, t, n);
+    const float* ones[] = {b.ones};
+    dot_rows(layer.mid, at(lists.dz, t), at(lists.conv, t), lists.conv_count, n, lists.conv_sums);
+    dot_rows(layer.mid, at(lists.dz, t), at(ones, 0), 1, n, lists.bias_sums);
+    if (layer.moves && layer.residual)
+        dot_rows(array.channels, at(lists.dx, t), at(lists.a, 0), array.bottleneck + 1, n, lists.residual_sums);
+    if (skips && array.skip_mix)
+        dot_rows(array.skips, at(lists.dskip, t), at(lists.a, 0), array.bottleneck + 1, n, lists.skip_sums);
+    mix_rows(array.channels, b.packed + layer.p_conv_back, at(lists.future, t), layer.mid * layer.kernel, nullptr,
+             layer.moves ? at(lists.dx, t) : NOTHING, {lists.dx_out, t}, n);
+    if (b.dcondition.first) {
+        float* to[MAX_CHANNELS];
+        list_rows(b.dcondition, 0, b.net.conditions, to);
+        mix_rows(b.net.conditions, b.packed + layer.p_mixer_back, at(lists.dz, t), layer.mid, nullptr, at(to, t),
+                 {to, t}, n);
+    }
+}
+
+void zero_span(const Table<float>& table, int count, ptrdiff_t from, ptrdiff_t to) {
+    for (int c = 0; c < count; ++c)
+        if (to > from) std::memset(table(c) + from, 0, static_cast<size_t>(to - from) * sizeof(float));
+}
+
+void collect(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, const LayerLists& lists) {
+    const int taps = array.channels * layer.kernel, conditions = b.net.conditions, width = array.bottleneck;
+    float* g = b.gradients;
+    sum_dots(layer.mid, lists.conv_count, 0, taps, lists.conv_sums, g + layer.w_conv, taps);
+    sum_dots(layer.mid, lists.conv_count, taps, conditions, lists.conv_sums, g + layer.w_mixer, conditions);
+    sum_dots(layer.mid, 1, 0, 1, lists.bias_sums, g + layer.w_bias, 1);
+    if (layer.moves && layer.residual) {
+        sum_dots(array.channels, width + 1, 0, width, lists.residual_sums, g + layer.w_residual, width);
+        sum_dots(array.channels, width + 1, width, 1, lists.residual_sums, g + layer.w_residual_bias, 1);
+    }
+    if (array.skip_mix) {
+        sum_dots(array.skips, width + 1, 0, width, lists.skip_sums, g + layer.w_skip, width);
+        sum_dots(array.skips, width + 1, width, 1, lists.skip_sums, g + layer.w_skip_bias, 1);
+    }
+}
+
+void layer_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer) {
+    LayerLists lists;
+    make_lists(b, array, layer, lists);
+    const ptrdiff_t sum_count = ptrdiff_t{layer.mid} * (lists.conv_count + 1) +
+                                ptrdiff_t{array.channels + array.skips} * (array.bottleneck + 1);
+    std::memset(b.sums, 0, static_cast<size_t>(sum_count) * W * sizeof(float));
+    // Taps that reach beyond the last sample, or that look at samples without a z, must find zeros.
+    const ptrdiff_t shift = layer.end - layer.start;
+    zero_span(b.dz, layer.mid, layer.start, layer.end);
+    zero_span(b.dz, layer.mid, b.length, b.length + shift);
+    for (ptrdiff_t stop = b.length; stop > layer.end;) {
+        const ptrdiff_t floor = stop > array.need ? larger(array.need, layer.end) : layer.end;
+        const ptrdiff_t start = larger(floor, (stop - 1) / TILE * TILE);
+        layer_tile_back(b, array, layer, lists, start, stop - start);
+        stop = start;
+    }
+    if (shift)
+        mix_rows(array.channels, b.packed + layer.p_conv_back, at(lists.future, layer.start),
+                 layer.mid * layer.kernel, nullptr, NOTHING, {lists.dx_out, layer.start}, shift);
+    collect(b, array, layer, lists);
+}
+
+// From the gradient of the array's head output to that of its skip sum, and of the head's weights.
+void head_back(const Backward& b, const WaveNetArray& array) {
+    const int taps = array.skips * array.head_kernel, kernel = array.head_kernel;
+    const ptrdiff_t first = array.need + kernel - 1;
+    const float *sources[MAX_SOURCES], *gradient[MAX_CHANNELS], *future[MAX_SOURCES];
+    float* to[MAX_CHANNELS];
+    list_taps(b.rows, array.row_sum, array.skips, kernel, 1, sources);
+    list_rows(b.dhead, 0, array.heads, gradient);
+    list_future_taps(b.dhead, 0, array.heads, kernel, 1, future);
+    list_rows(b.dskip, 0, array.skips, to);
+    float* bias_sums = b.sums + ptrdiff_t{array.heads} * taps * W;
+    std::memset(b.sums, 0, static_cast<size_t>(array.heads) * (taps + 1) * W * sizeof(float));
+    const float* ones[] = {b.ones};
+    zero_span(b.dhead, array.heads, array.need, first);
+    zero_span(b.dhead, array.heads, b.length, b.length + kernel - 1);
+    for (ptrdiff_t t = first; t < b.length; t += TILE) {
+        const ptrdiff_t n = smaller(TILE, b.length - t);
+        dot_rows(array.heads, at(gradient, t), at(sources, t), taps, n, b.sums);
+        dot_rows(array.heads, at(gradient, t), at(ones, 0), 1, n, bias_sums);
+    }
+    for (ptrdiff_t t = array.need; t < b.length; t += TILE)
+        mix_rows(array.skips, b.packed + array.p_head_back, at(future, t), array.heads * kernel, nullptr, NOTHING,
+                 {to, t}, smaller(TILE, b.length - t));
+    sum_dots(array.heads, taps, 0, taps, b.sums, b.gradients + array.w_head, taps);
+    if (array.head_bias) sum_dots(array.heads, 1, 0, 1, bias_sums, b.gradients + array.w_head_bias, 1);
+}
+
+// Through the 1×1 in front: the gradient of its weights, and of what it reads (into dx, or into dinput).
+void rechannel_back(const Backward& b, const WaveNetArray& array, bool first) {
+    const ptrdiff_t start = array.layer[0].start;
+    const float *sources[MAX_CHANNELS], *gradient[MAX_CHANNELS];
+    float* to[MAX_CHANNELS];
+    list_rows(b.rows, array.row_input, array.inputs, sources);
+    list_rows(b.dx, 0, array.channels, gradient);
+    std::memset(b.sums, 0, static_cast<size_t>(array.channels) * array.inputs * W * sizeof(float));
+    for (ptrdiff_t t = start; t < b.length; t += TILE)
+        dot_rows(array.channels, at(gradient, t), at(sources, t), array.inputs, smaller(TILE, b.length - t), b.sums);
+    sum_dots(array.channels, array.inputs, 0, array.inputs, b.sums, b.gradients + array.w_rechannel, array.inputs);
+    if (first && !b.dinput.first) return;
+    // A tile in working memory first, because the array before has other channels in the same rows.
+    for (ptrdiff_t t = start; t < b.length; t += TILE) {
+        const ptrdiff_t n = smaller(TILE, b.length - t);
+        list_rows(b.da, 0, array.inputs, to);
+        mix_rows(array.inputs, b.packed + array.p_rechannel_back, at(gradient, t), array.channels, nullptr, NOTHING,
+                 {to, 0}, n);
+        for (int c = 0; c < array.inputs; ++c) {
+            float* out = (first ? b.dinput : b.dx)(c) + t;
+            const float* made = to[c];
+            if (first) map_row(n, out, [&](ptrdiff_t i) { return load(out + i) + load(made + i); });
+            else std::memcpy(out, made, static_cast<size_t>(n) * sizeof(float));
+        }
+    }
+}
+
+}  // namespace
+
+void wavenet_backward(const WaveNet& net, const float* weights, const float* packed, const float* output_gradient,
+                      ptrdiff_t length, const float* rows, float* weight_gradients, float* input_gradient,
+                      float* condition_gradient, float* scratch) {
+    const ptrdiff_t width = net.largest_width, stride = row_stride(length, net.largest_shift);
+    const auto take = [&](ptrdiff_t count, ptrdiff_t row) {
+        const Table<float> made{scratch, row};
+        scratch += count * row;
+        return made;
+    };
+    Backward b{net, weights, packed, {rows, row_stride(length, 0)}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
+               weight_gradients, length};
+    b.dx = take(width, stride);
+    b.dz = take(width, stride);
+    b.dskip = take(width, stride);
+    b.dhead = take(width, stride);
+    if (condition_gradient) b.dcondition = take(width, stride);
+    if (input_gradient) b.dinput = take(width, stride);
+    b.a = take(width, TILE_STRIDE);
+    b.da = take(width, TILE_STRIDE);
+    b.gate = take(4, TILE_STRIDE);
+    float* ones = take(1, TILE_STRIDE).first;
+    for (ptrdiff_t i = 0; i < TILE_STRIDE; ++i) ones[i] = 1.0f;
+    b.ones = ones;
+    b.sums = scratch;
+    std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
+    if (b.dcondition.first) zero_span(b.dcondition, net.conditions, 0, length);
+    if (b.dinput.first) zero_span(b.dinput, net.inputs, 0, length);
+
+    const ptrdiff_t made = length - net.first;
+    const int heads = net.array[net.arrays - 1].heads;
+    for (int c = 0; c < heads; ++c) {
+        const float* gradient = output_gradient + c * made;
+        float* dhead = b.dhead(c) + net.first;
+        for (ptrdiff_t t = 0; t < made; ++t) dhead[t] = net.head_scale * gradient[t];
+    }
+    for (int i = net.arrays - 1; i >= 0; --i) {
+        const WaveNetArray& array = net.array[i];
+        head_back(b, array);
+        for (int l = array.layers - 1; l >= 0; --l) layer_back(b, array, array.layer[l]);
+        rechannel_back(b, array, i == 0);
+        // The head output of the array before is part of this skip sum.
+        const Table<float> done = b.dhead;
+        b.dhead = b.dskip;
+        b.dskip = done;
+    }
+    for (int c = 0; input_gradient && c < net.inputs; ++c)
+        std::memcpy(input_gradient + c * length, b.dinput(c), static_cast<size_t>(length) * sizeof(float));
+    for (int c = 0; condition_gradient && c < net.conditions; ++c)
+        std::memcpy(condition_gradient + c * length, b.dcondition(c), static_cast<size_t>(length) * sizeof(float));
+}
+
+}  // namespace nam::NAM_ISA

@@ -1,0 +1,150 @@
+// The forward pass of a WaveNet on one sample.
+//
+// Time is cut into tiles, and each tile passes through all layers before the next one begins. What a layer reads
+// was written a moment ago by the layer before, so it comes from the first two levels of cache, although the rows
+// of all layers together (the backward pass needs them) are far larger than any cache.
+#include "activations.h"
+#include "wavenet_rows.h"
+
+namespace nam::NAM_ISA {
+namespace {
+
+struct Forward {
+    const WaveNet& net;
+    const float* weights;
+    const float* packed;
+    Table<float> rows;
+    Table<float> z, a, gate;  // one tile of z, of a, and of the gate; index 0 is the tile's first sample
+};
+
+Rows at(const float* const* list, ptrdiff_t position) { return {list, position}; }
+constexpr Rows NOTHING{nullptr, 0};
+
+// a = activation(z) on a tile.
+void activate(const Forward& f, const WaveNetLayer& layer, int bottleneck, ptrdiff_t n) {
+    for (int c = 0; c < bottleneck; ++c) {
+        activate_row(layer.primary, slope_below(layer.primary, f.weights, c), f.z(c), f.a(c), n);
+        if (layer.pair == Pair::none) continue;
+        const float* z = f.z(c);
+        float *a = f.a(c), *gate = f.gate(0);
+        activate_row(layer.secondary, slope_below(layer.secondary, f.weights, c), f.z(bottleneck + c), gate, n);
+        if (layer.pair == Pair::multiply)
+            map_row(n, a, [&](ptrdiff_t t) { return load(a + t) * load(gate + t); });
+        else
+            map_row(n, a, [&](ptrdiff_t t) {
+                const vf share = load(gate + t);
+                return share * load(a + t) + (1.0f - share) * load(z + t);
+            });
+    }
+}
+
+void keep(const Table<float>& from, int count, const Table<float>& rows, int row, ptrdiff_t t, ptrdiff_t n) {
+    for (int c = 0; c < count; ++c) {
+        const float* source = from(c);
+        map_row(n, rows(row + c) + t, [&](ptrdiff_t i) { return load(source + i); });
+    }
+}
+
+// skip[t] (+)= a, or its 1×1, for the samples of the tile from which the skip sum is needed.
+void add_skip(const Forward& f, const WaveNetArray& array, const WaveNetLayer& layer, bool begins, ptrdiff_t t0,
+              ptrdiff_t t1) {
+    const ptrdiff_t t = larger(t0, array.need), n = t1 - t;
+    if (n <= 0) return;
+    float* sum[MAX_CHANNELS];
+    list_rows(f.rows, array.row_sum, array.skips, sum);
+    if (array.skip_mix) {
+        const float* a[MAX_CHANNELS];
+        list_rows(f.a, 0, array.bottleneck, a);
+        mix_rows(array.skips, f.packed + layer.p_skip, at(a, t - t0), array.bottleneck,
+                 f.weights + layer.w_skip_bias, begins ? NOTHING : at(sum, t), {sum, t}, n);
+        return;
+    }
+    for (int c = 0; c < array.skips; ++c) {
+        const float* a = f.a(c) + (t - t0);
+        float* to = sum[c] + t;
+        if (begins) map_row(n, to, [&](ptrdiff_t i) { return load(a + i); });
+        else map_row(n, to, [&](ptrdiff_t i) { return load(to + i) + load(a + i); });
+    }
+}
+
+void layer_tile(const Forward& f, const WaveNetArray& array, const WaveNetLayer& layer, bool begins,
+                ptrdiff_t t0, ptrdiff_t t1) {
+    t0 = larger(t0, layer.end);
+    const ptrdiff_t n = t1 - t0;
+    if (n <= 0) return;
+    const int sources = array.channels * layer.kernel + f.net.conditions;
+    const float* source[MAX_SOURCES];
+    float* z[2 * MAX_CHANNELS];
+    const float** rest =
+        list_taps(f.rows, layer.row_x, array.channels, layer.kernel, layer.dilation, source);
+    list_rows(f.rows, f.net.row_condition, f.net.conditions, rest);
+    list_rows(f.z, 0, layer.mid, z);
+    mix_rows(layer.mid, f.packed + layer.p_conv, at(source, t0), sources, f.weights + layer.w_bias, NOTHING,
+             {z, 0}, n);
+    activate(f, layer, array.bottleneck, n);
+    if (layer.keeps_z) keep(f.z, layer.mid, f.rows, layer.row_kept, t0, n);
+    else keep(f.a, array.bottleneck, f.rows, layer.row_kept, t0, n);
+    add_skip(f, array, layer, begins, t0, t1);
+    if (layer.moves && layer.residual) {
+        const float *x[MAX_CHANNELS], *a[MAX_CHANNELS];
+        float* next[MAX_CHANNELS];
+        list_rows(f.rows, layer.row_x, array.channels, x);
+        list_rows(f.rows, layer.row_next, array.channels, next);
+        list_rows(f.a, 0, array.bottleneck, a);
+        mix_rows(array.channels, f.packed + layer.p_residual, at(a, 0), array.bottleneck,
+                 f.weights + layer.w_residual_bias, at(x, t0), {next, t0}, n);
+    }
+}
+
+void array_tile(const Forward& f, const WaveNetArray& array, bool first, ptrdiff_t t0, ptrdiff_t t1) {
+    const float* source[MAX_SOURCES];
+    float* to[MAX_CHANNELS];
+    const ptrdiff_t start = larger(t0, array.layer[0].start);
+    if (start < t1) {
+        list_rows(f.rows, array.row_input, array.inputs, source);
+        list_rows(f.rows, array.layer[0].row_x, array.channels, to);
+        mix_rows(array.channels, f.packed + array.p_rechannel, at(source, start), array.inputs, nullptr, NOTHING,
+                 {to, start}, t1 - start);
+    }
+    for (int l = 0; l < array.layers; ++l) layer_tile(f, array, array.layer[l], first && l == 0, t0, t1);
+    const ptrdiff_t head = larger(t0, array.need + array.head_kernel - 1);
+    if (head < t1) {
+        list_taps(f.rows, array.row_sum, array.skips, array.head_kernel, 1, source);
+        list_rows(f.rows, array.row_head, array.heads, to);
+        mix_rows(array.heads, f.packed + array.p_head, at(source, head), array.skips * array.head_kernel,
+                 array.head_bias ? f.weights + array.w_head_bias : nullptr, NOTHING, {to, head}, t1 - head);
+    }
+}
+
+void copy_in(const Forward& f, int row, int count, const float* from, ptrdiff_t stride, ptrdiff_t length) {
+    for (int c = 0; c < count; ++c)
+        std::memcpy(f.rows(row + c), from + c * stride, static_cast<size_t>(length) * sizeof(float));
+}
+
+}  // namespace
+
+void wavenet_forward(const WaveNet& net, const float* weights, const float* packed, const float* input,
+                     const float* condition, ptrdiff_t input_stride, ptrdiff_t length, float* output,
+                     ptrdiff_t output_stride, float* rows, float* scratch) {
+    const ptrdiff_t width = net.largest_width;
+    const Forward f{net,
+                    weights,
+                    packed,
+                    {rows, row_stride(length, 0)},
+                    {scratch, TILE_STRIDE},
+                    {scratch + width * TILE_STRIDE, TILE_STRIDE},
+                    {scratch + 2 * width * TILE_STRIDE, TILE_STRIDE}};
+    copy_in(f, net.row_input, net.inputs, input, input_stride, length);
+    if (!net.own_condition) copy_in(f, net.row_condition, net.conditions, condition, input_stride, length);
+    for (ptrdiff_t t = 0; t < length; t += TILE)
+        for (int i = 0; i < net.arrays; ++i)
+            array_tile(f, net.array[i], i == 0, t, smaller(t + TILE, length));
+    const WaveNetArray& last = net.array[net.arrays - 1];
+    const ptrdiff_t made = length - net.first;
+    for (int c = 0; c < last.heads; ++c) {
+        const float* head = f.rows(last.row_head + c) + net.first;
+        map_row(made, output + c * output_stride, [&](ptrdiff_t t) { return net.head_scale * load(head + t); });
+    }
+}
+
+}  // namespace nam::NAM_ISA
