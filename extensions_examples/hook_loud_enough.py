@@ -5,7 +5,7 @@
 
 import math
 
-from nam_like.data import AbstractDataset
+from nam_like.data import AbstractDataset, blocks
 from nam_like.errors import UserError
 from nam_like.registry import HOOKS
 
@@ -29,7 +29,7 @@ class LoudEnough:
         """
         for name, split in (("train", train), ("validation", validation)):
             for dataset in split.base_datasets():
-                peak = float(dataset.y.abs().max())
+                peak = max(float(block.abs().max()) for block in blocks(dataset.y))
                 level = 20 * math.log10(peak) if peak > 0 else -math.inf
                 if level < self.least_peak_dbfs:
                     raise UserError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "SAMPLED_ABOVE",
     "SAMPLED_BLOCKS",
     "atomic_path",
     "sha256_file",
@@ -27,6 +28,8 @@ __all__ = [
 
 SAMPLED_BLOCKS = 64
 """How many blocks of 1 MiB :func:`sha256_sampled` reads."""
+SAMPLED_ABOVE = 256 << 20
+"""Bytes from which a file is so large that :func:`sha256_sampled` should do."""
 _MIB = 1 << 20
 
 
@@ -101,8 +104,8 @@ def sha256_sampled(path: Path | str) -> str:
     """Return the SHA-256 of a large file's size and of 64 blocks of 1 MiB of it, as 64 hexadecimal digits.
 
     The blocks are spread evenly from the first byte to the last. Two recordings differ in it as surely as in
-    the hash of all their bytes; a file that was altered on purpose, between the blocks, does not. The size comes
-    first, as 8 bytes, least significant first; files of up to 64 MiB are read whole after it.
+    the hash of all their bytes; a file that was altered in a few places may not. The size comes first, as 8
+    bytes, least significant first; files of up to 64 MiB are read whole after it.
     """
     path = Path(path)
     size = path.stat().st_size

@@ -2,19 +2,21 @@
 
 What cannot give a useful capture raises; what is merely suspicious is returned as text by the functions
 named `…_warning` and, all together, by :func:`pair_warnings`. ``name`` says in every message which signal is
-meant: a path, or "x" and "y".
+meant: a path, or "x" and "y". Signals may be arrays `(L,)` or stay in their files
+(:class:`nam_like.audio.signal.Signal`): they are gone through in blocks, once at most.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import math
 
 import numpy as np
-import numpy.typing as npt
 
 from nam_like.audio import level
 from nam_like.audio.errors import AudioError
+from nam_like.audio.flat_tops import FlatTops
 from nam_like.audio.latency import delay_from_correlation
+from nam_like.audio.signal import Samples, blocks
 
 __all__ = [
     "ClippedError",
@@ -33,8 +35,6 @@ __all__ = [
     "pair_warnings",
     "polarity_warning",
 ]
-
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 
 SILENCE_DBFS = -90.0
 CLIPPED_RUN = 4
@@ -71,17 +71,24 @@ def format_duration(samples: int, sample_rate: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
 
 
-def check_finite(samples: FloatArray, name: str) -> None:
+def check_finite(samples: Samples, name: str) -> None:
     """Raise :class:`NotFiniteError` where a sample is NaN or infinite."""
-    bad = np.flatnonzero(~np.isfinite(samples))
-    if bad.size:
+    count, first = 0, 0
+    for start, block in blocks(samples):
+        finite = np.isfinite(block)
+        if finite.all():
+            continue
+        bad = np.flatnonzero(~finite)
+        first = first if count else start + int(bad[0])
+        count += bad.size
+    if count:
         raise NotFiniteError(
-            f"{name}: expected finite samples, but got {bad.size} NaN or infinite ones, "
-            f"the first at sample {bad[0]}"
+            f"{name}: expected finite samples, but got {count} NaN or infinite ones, "
+            f"the first at sample {first}"
         )
 
 
-def check_not_silent(samples: FloatArray, name: str, threshold_dbfs: float = SILENCE_DBFS) -> None:
+def check_not_silent(samples: Samples, name: str, threshold_dbfs: float = SILENCE_DBFS) -> None:
     """Raise :class:`SilentError` where all samples are zero or their RMS is below the threshold.
 
     Args:
@@ -89,8 +96,14 @@ def check_not_silent(samples: FloatArray, name: str, threshold_dbfs: float = SIL
         name: which signal, for the message.
         threshold_dbfs: lowest RMS that counts as sound.
     """
-    if not np.any(samples):
-        raise SilentError(f"{name}: the signal is silent: all {samples.size} samples are zero")
+    enough = len(samples) * 10.0 ** (threshold_dbfs / 10.0) * (1.0 + 1e-9)
+    energy = 0.0
+    for _, block in blocks(samples):
+        energy += level.energy(block)
+        if energy > enough:  # what follows can only add to it
+            return
+    if energy == 0.0:
+        raise SilentError(f"{name}: the signal is silent: all {len(samples)} samples are zero")
     loudness = level.rms_dbfs(samples)
     if loudness < threshold_dbfs:
         raise SilentError(
@@ -99,7 +112,7 @@ def check_not_silent(samples: FloatArray, name: str, threshold_dbfs: float = SIL
         )
 
 
-def check_not_clipped(samples: FloatArray, name: str, min_run: int = CLIPPED_RUN) -> None:
+def check_not_clipped(samples: Samples, name: str, min_run: int = CLIPPED_RUN) -> None:
     """Raise :class:`ClippedError` where the signal reaches full scale.
 
     One sample of magnitude 1.0 or more is enough; an integer recording never gets there on its positive
@@ -109,37 +122,42 @@ def check_not_clipped(samples: FloatArray, name: str, min_run: int = CLIPPED_RUN
         samples: `(L,)`.
         name: which signal, for the message.
         min_run: length of a flat top, in samples.
+
+    Raises:
+        NotFiniteError: a sample is NaN.
     """
-    beyond = np.flatnonzero(np.abs(samples) >= 1.0)
-    if beyond.size:
-        first = int(beyond[0])
+    beyond, first, highest = 0, 0, 0.0
+    tops = FlatTops(FULL_SCALE, min_run)
+    for start, block in blocks(samples):
+        peak = max(float(block.max()), -float(block.min()))
+        if peak < FULL_SCALE:
+            tops.skip()
+            continue
+        if math.isnan(peak):
+            check_finite(samples, name)
+        highest = max(highest, peak)
+        if peak >= 1.0:
+            found = np.flatnonzero(np.abs(block) >= 1.0)
+            first = first if beyond else start + int(found[0])
+            beyond += found.size
+        tops.add(start, block)
+    if beyond:
         raise ClippedError(
-            f"{name}: the signal clips: expected magnitudes below 1.0, but got {level.peak(samples):.6g} "
-            f"({beyond.size} samples at or beyond full scale, the first at sample {first}); "
+            f"{name}: the signal clips: expected magnitudes below 1.0, but got {highest:.6g} "
+            f"({beyond} samples at or beyond full scale, the first at sample {first}); "
             "record it again at a lower level"
         )
-    starts, lengths = _flat_tops(samples)
-    long = np.flatnonzero(lengths >= min_run)
-    if long.size:
+    tops.skip()
+    if tops.count:
         raise ClippedError(
-            f"{name}: the signal clips: {long.size} flat top(s) of {min_run} samples or more at full scale, "
-            f"the first at sample {starts[long[0]]}, the longest {lengths.max()} samples; "
+            f"{name}: the signal clips: {tops.count} flat top(s) of {min_run} samples or more at full scale, "
+            f"the first at sample {tops.first}, the longest {tops.longest} samples; "
             "record it again at a lower level"
         )
-
-
-def _flat_tops(samples: FloatArray) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return starts and lengths of the runs of equal samples at (almost) full scale."""
-    top = np.abs(samples) >= FULL_SCALE
-    continues = np.zeros(samples.size + 1, dtype=bool)
-    continues[1:-1] = top[1:] & (samples[1:] == samples[:-1])
-    starts = np.flatnonzero(top & ~continues[:-1])
-    ends = np.flatnonzero(top & ~continues[1:])
-    return starts, ends - starts + 1
 
 
 def check_same_length(
-    x: FloatArray, y: FloatArray, sample_rate: float, names: tuple[str, str] = ("x", "y")
+    x: Samples, y: Samples, sample_rate: float, names: tuple[str, str] = ("x", "y")
 ) -> None:
     """Raise :class:`LengthMismatchError` where two signals differ in length.
 
@@ -160,7 +178,7 @@ def check_same_length(
 
 
 def check_pre_silence(
-    x: FloatArray, start: int, sample_rate: float, seconds: float | None, name: str = "x"
+    x: Samples, start: int, sample_rate: float, seconds: float | None, name: str = "x"
 ) -> None:
     """Raise :class:`PreSilenceError` where the input is not exactly zero before ``start``.
 
@@ -180,11 +198,14 @@ def check_pre_silence(
         start += x.shape[0]
     count = int(seconds * sample_rate)
     first = max(start - count, 0)
-    before = np.abs(x[first : max(start, 0)])
-    if not np.any(before):
+    amplitude, loudest = 0.0, 0
+    for begin, block in blocks(x[first : max(start, 0)]):
+        magnitude = np.abs(block)
+        at = int(np.argmax(magnitude))
+        if magnitude[at] > amplitude:
+            amplitude, loudest = float(magnitude[at]), begin + at
+    if amplitude == 0.0:
         return
-    loudest = int(np.argmax(before))
-    amplitude = float(before[loudest])
     raise PreSilenceError(
         f"{name}: expected digital silence for {seconds:g} s ({count} samples) before the start "
         f"at sample {start}, but got {amplitude:.3g} ({level.gain_to_db(amplitude):.1f} dBFS) "
@@ -193,9 +214,7 @@ def check_pre_silence(
     )
 
 
-def dc_offset_warning(
-    samples: FloatArray, name: str, ratio: float = 0.1, minimum: float = 1e-3
-) -> str | None:
+def dc_offset_warning(samples: Samples, name: str, ratio: float = 0.1, minimum: float = 1e-3) -> str | None:
     """Return a warning where the mean is a notable part of the signal.
 
     Args:
@@ -204,7 +223,8 @@ def dc_offset_warning(
         ratio: the mean relative to the RMS from which it is notable.
         minimum: the mean from which it matters at all.
     """
-    mean = float(np.mean(samples, dtype=np.float64)) if samples.size else 0.0
+    total = math.fsum(float(np.sum(block, dtype=np.float64)) for _, block in blocks(samples))
+    mean = total / max(len(samples), 1)
     if abs(mean) < minimum or abs(mean) < ratio * level.rms(samples):
         return None
     return (
@@ -213,15 +233,17 @@ def dc_offset_warning(
     )
 
 
-def identical_warning(x: FloatArray, y: FloatArray, names: tuple[str, str] = ("x", "y")) -> str | None:
+def identical_warning(x: Samples, y: Samples, names: tuple[str, str] = ("x", "y")) -> str | None:
     """Return a warning where input and output are the same samples."""
-    if x.shape != y.shape or x.size == 0 or not np.array_equal(x, y):
+    if len(x) != len(y) or len(x) == 0:
+        return None
+    if not all(np.array_equal(a, b) for (_, a), (_, b) in zip(blocks(x), blocks(y), strict=True)):
         return None
     return f"{names[0]} and {names[1]} are identical: was the gear bypassed, or the same file given twice?"
 
 
 def polarity_warning(
-    x: FloatArray, y: FloatArray, names: tuple[str, str] = ("x", "y"), min_confidence: float = 0.5
+    x: Samples, y: Samples, names: tuple[str, str] = ("x", "y"), min_confidence: float = 0.5
 ) -> str | None:
     """Return a warning where the output is clearly the input upside down.
 
@@ -231,7 +253,7 @@ def polarity_warning(
         names: which signals, for the message.
         min_confidence: how clearly the correlation must peak.
     """
-    if not np.any(x) or not np.any(y):
+    if not all(any(np.any(block) for _, block in blocks(signal)) for signal in (x, y)):
         return None
     found = delay_from_correlation(x, y, max_delay=4800)
     if found.polarity > 0 or found.confidence < min_confidence:
@@ -242,7 +264,7 @@ def polarity_warning(
     )
 
 
-def pair_warnings(x: FloatArray, y: FloatArray, names: tuple[str, str] = ("x", "y")) -> list[str]:
+def pair_warnings(x: Samples, y: Samples, names: tuple[str, str] = ("x", "y")) -> list[str]:
     """Return everything suspicious about a pair of recordings that is no error.
 
     Args:

@@ -31,6 +31,7 @@ __all__ = [
     "Subtype",
     "audio_info",
     "audio_layout",
+    "check_rate",
     "decoded_blocks",
     "read_audio",
     "write_audio",
@@ -131,11 +132,8 @@ def read_audio(
     path = Path(path)
     info, header = _inspect(path)
     _check_channel(path, info.channels, channel)
-    if sample_rate is not None and sample_rate != info.sample_rate and not resample:
-        raise AudioError(
-            f"{path}: expected a sample rate of {sample_rate} Hz, but got {info.sample_rate} Hz "
-            "(`resample: true` converts it)"
-        )
+    if sample_rate is not None and not resample:
+        check_rate(path, info.sample_rate, sample_rate)
     layout = None if header is None else layout_of(path, header, channel or 0)
     if header is None:
         samples = _read_soundfile(path, info, channel or 0, dtype)
@@ -206,6 +204,14 @@ def decoded_blocks(
             raise AudioError(f"{path}: expected finite samples, but got NaN or infinity at sample {where}")
         first += samples.shape[0]
         yield samples
+
+
+def check_rate(path: Path, got: int, wanted: int) -> None:
+    """Raise :class:`AudioError` where a file of the rate `got` was expected to have another one (Hz)."""
+    if got != wanted:
+        raise AudioError(
+            f"{path}: expected a sample rate of {wanted} Hz, but got {got} Hz (`resample: true` converts it)"
+        )
 
 
 def _inspect(path: Path) -> tuple[AudioInfo, WaveHeader | None]:

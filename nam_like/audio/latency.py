@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nam_like.audio.errors import AudioError
+from nam_like.audio.level import peak
+from nam_like.audio.signal import Samples, blocks, read
 
 __all__ = ["BlipDelay", "CorrelationDelay", "delay_from_blips", "delay_from_correlation"]
 
@@ -68,7 +70,7 @@ class CorrelationDelay:
 
 
 def delay_from_blips(
-    wet: FloatArray,
+    wet: Samples,
     blips: Sequence[int],
     noise_window: tuple[int, int],
     *,
@@ -108,9 +110,9 @@ def delay_from_blips(
                 f"expected the window of the blip at sample {blip} "
                 f"({blip - look_ahead}…{blip + look_back}) to lie in 0…{wet.size}"
             )
-    background = float(np.max(np.abs(wet[start:stop])))
+    background = peak(wet[start:stop])
     trigger = max(background + absolute_margin, background * (1.0 + relative_margin))
-    windows = np.stack([wet[blip - look_ahead : blip + look_back] for blip in blips])
+    windows = np.stack([read(wet, blip - look_ahead, blip + look_back) for blip in blips])
     average_onset = _first_above(windows.mean(axis=0), trigger)
     if average_onset is None:
         raise AudioError(
@@ -150,7 +152,7 @@ def _doubts(delay: int, delays: Sequence[int | None], look_ahead: int) -> tuple[
 
 
 def delay_from_correlation(
-    dry: FloatArray, wet: FloatArray, *, max_delay: int = 48000, whitening: float = 0.7
+    dry: Samples, wet: Samples, *, max_delay: int = 48000, whitening: float = 0.7
 ) -> CorrelationDelay:
     """Find the delay at which the wet signal resembles the dry one most, whatever its polarity.
 
@@ -170,7 +172,7 @@ def delay_from_correlation(
         TASSP 24(4), 1976; the exponent: D. Salvati et al., "Weighted MVDR beamformer…", IEEE SPL 2016.
     """
     for name, signal in (("dry", dry), ("wet", wet)):
-        if signal.size == 0 or not np.any(signal):
+        if not any(np.any(block) for _, block in blocks(signal)):
             raise AudioError(f"expected the {name} signal to hold sound, but it is silent")
     reach = min(max_delay, max(dry.size, wet.size) - 1)
     cross, size = _cross_spectrum(dry, wet, reach)
@@ -197,7 +199,7 @@ def _onset(magnitude: npt.NDArray[np.float64], best: int) -> int:
     return int(quiet[-1]) + 1 if quiet.size else 0
 
 
-def _cross_spectrum(dry: FloatArray, wet: FloatArray, reach: int) -> tuple[npt.NDArray[np.complex128], int]:
+def _cross_spectrum(dry: Samples, wet: Samples, reach: int) -> tuple[npt.NDArray[np.complex128], int]:
     """Return the cross-power spectrum `(size // 2 + 1,)` and its FFT size.
 
     Blocks of the dry signal meet the wet block and its surroundings: exact for the lags from −reach to
@@ -208,10 +210,9 @@ def _cross_spectrum(dry: FloatArray, wet: FloatArray, reach: int) -> tuple[npt.N
     block = max(1 << 16, reach)
     size = fft.next_fast_len(block + 2 * reach, real=True)
     cross = np.zeros(size // 2 + 1, dtype=np.complex128)
-    for start in range(0, dry.size, block):
-        piece = dry[start : start + block]
+    for start, piece in blocks(dry, block):
         low, high = start - reach, start + block + reach
-        surroundings = wet[max(low, 0) : max(high, 0)].astype(np.float64)
+        surroundings = read(wet, low, high).astype(np.float64)
         if not np.any(piece) or surroundings.size == 0:
             continue
         padded = np.zeros(size)

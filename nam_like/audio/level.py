@@ -2,20 +2,24 @@
 
 0 dBFS is an RMS (or, for peaks, an amplitude) of 1.0: a full-scale sine has −3.01 dBFS RMS. 0 dBu is the
 voltage that dissipates 1 mW in 600 Ω: √0.6 V ≈ 0.7746 V RMS.
+
+Samples may be an array `(L,)` or a :class:`nam_like.audio.signal.Signal`; both are gone through in blocks, so
+that memory does not grow with the length, and both give the same result to the last bit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+
+from nam_like.audio.signal import Samples, blocks
 
 __all__ = [
     "crest_factor_db",
     "db_to_gain",
     "dbu_to_volts",
+    "energy",
     "gain_to_db",
     "peak",
     "peak_dbfs",
@@ -24,8 +28,6 @@ __all__ = [
     "rms_dbfs",
     "volts_to_dbu",
 ]
-
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 
 ZERO_DBU_VOLTS = math.sqrt(0.6)
 
@@ -40,29 +42,32 @@ def db_to_gain(db: float) -> float:
     return float(10.0 ** (db / 20.0))
 
 
-def rms(samples: FloatArray) -> float:
+def energy(samples: Samples) -> float:
+    """Return the sum of the squares of `(L,)` samples, in float64."""
+    return math.fsum(float(np.sum(np.square(block, dtype=np.float64))) for _, block in blocks(samples))
+
+
+def rms(samples: Samples) -> float:
     """Return the root mean square of `(L,)` samples, summed in float64; 0 where there are none."""
-    if samples.size == 0:
-        return 0.0
-    return math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
+    return math.sqrt(energy(samples) / len(samples)) if len(samples) else 0.0
 
 
-def peak(samples: FloatArray) -> float:
+def peak(samples: Samples) -> float:
     """Return the largest magnitude of `(L,)` samples; 0 where there are none."""
-    return float(np.max(np.abs(samples))) if samples.size else 0.0
+    return max((float(np.max(np.abs(block))) for _, block in blocks(samples)), default=0.0)
 
 
-def rms_dbfs(samples: FloatArray) -> float:
+def rms_dbfs(samples: Samples) -> float:
     """Return the RMS of `(L,)` samples in dBFS; −inf for digital silence."""
     return gain_to_db(rms(samples))
 
 
-def peak_dbfs(samples: FloatArray) -> float:
+def peak_dbfs(samples: Samples) -> float:
     """Return the peak of `(L,)` samples in dBFS; −inf for digital silence."""
     return gain_to_db(peak(samples))
 
 
-def crest_factor_db(samples: FloatArray) -> float:
+def crest_factor_db(samples: Samples) -> float:
     """Return peak over RMS of `(L,)` samples in dB: 0 for a square wave, 3.01 for a sine; NaN for silence."""
     return peak_dbfs(samples) - rms_dbfs(samples) if peak(samples) > 0.0 else math.nan
 

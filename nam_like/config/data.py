@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
-from nam_like.config.base import Bool, Config, Str, describe
+from nam_like.config.base import Bool, Config, PositiveInt, Str, describe
 from nam_like.config.component import SPELLINGS, Component, Of
 from nam_like.config.lines import Loc, line, relocated
 from nam_like.config.metadata import UserMetadata
@@ -41,6 +41,14 @@ class DataConfig(Config):
     joint: list[Annotated[Component, Of("hook")]] = Field(
         default_factory=list, description="hooks that see both splits before training, in order"
     )
+    memory: Literal["auto", "resident", "mapped"] = Field(
+        "auto",
+        description="where recordings are: in memory (resident), or in their files, from which segments are "
+        "read when they are needed (mapped); auto maps when they would take more than `memory_limit_mib`",
+    )
+    memory_limit_mib: PositiveInt = Field(
+        1024, description="how much memory `auto` lets recordings take, 4 bytes per sample (MiB)"
+    )
     metadata: UserMetadata = Field(
         default_factory=lambda: UserMetadata.model_validate({}), description="written into the exported model"
     )
@@ -68,6 +76,16 @@ class DataConfig(Config):
             raise ValidationError.from_exception_data("data", reader.errors)
         return config
 
+    @model_validator(mode="after")
+    def _limit_has_a_use(self) -> Self:
+        if "memory_limit_mib" in self.model_fields_set and self.memory != "auto":
+            raise PydanticCustomError(
+                "expected",
+                'expected `memory_limit_mib` with "memory": "auto" only, but got "{memory}"',
+                {"memory": self.memory},
+            )
+        return self
+
     def canonical(self) -> dict[str, Any]:
         """The data JSON in the one canonical spelling, common keys merged in."""
         dump: dict[str, Any] = {}
@@ -76,6 +94,9 @@ class DataConfig(Config):
             dump[split] = members if getattr(self, f"{split}_is_list") else members[0]
         if self.joint:
             dump["joint"] = [hook.canonical() for hook in self.joint]
+        for key in ("memory", "memory_limit_mib"):
+            if key in self.model_fields_set:
+                dump[key] = getattr(self, key)
         if self.metadata.model_fields_set:
             dump["metadata"] = self.metadata.model_dump(exclude_unset=True)
         return dump

@@ -9,6 +9,7 @@ from nam_like.data.concat import ConcatDataset
 from nam_like.data.hooks import JointHook, NormalizeOutput
 from nam_like.data.paired import PairedDataset
 from nam_like.data.paired import PairedDataset as Dataset
+from nam_like.data.samples import blocks
 from nam_like.data.store import AudioSource, AudioStore
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "JointHook",
     "NormalizeOutput",
     "PairedDataset",
+    "blocks",
     "build_datasets",
     "init_dataset",
     "register_dataset_initializer",

@@ -16,6 +16,7 @@ from nam_like.data.adapters import as_dataset
 from nam_like.data.base import AbstractDataset, DataError, DatasetContext, Split
 from nam_like.data.concat import ConcatDataset
 from nam_like.data.hooks import JointHook, check_conditions, check_sample_rates
+from nam_like.data.memory import MemoryPlan
 from nam_like.data.paired import PairedDataset
 from nam_like.data.recording import Region
 from nam_like.data.segments import mix_seed
@@ -85,10 +86,14 @@ def build_datasets(
     """
     store = AudioStore() if store is None else store  # an empty store is false, but it is the caller's
     context = DatasetContext(nx, tuple(Path(folder) for folder in folders), store, "train", seed)
+    memory = MemoryPlan.of(data)
+    store.mapped = memory.is_mapped([*data.train, *data.validation], context)
     train = _build_split("train", data.train, context, bool(getattr(data, "train_is_list", False)))
     validation = _build_split(
         "validation", data.validation, context, bool(getattr(data, "validation_is_list", False))
     )
+    if store.mapped:
+        memory.hold_what_is_short(validation)
     check_sample_rates(train, validation)
     check_conditions(train, validation)
     for number, hook in enumerate(data.joint):
@@ -148,6 +153,7 @@ def init_dataset(
     if nx is None:
         nx = _nx_of(data.train[0].config)
     context = DatasetContext(nx, tuple(Path(folder) for folder in folders), AudioStore(), split, seed)
+    context.store.mapped = MemoryPlan.of(data).is_mapped(data.train, context)
     return _build_split(split, data.train, context, data.train_is_list)
 
 

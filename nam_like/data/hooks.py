@@ -10,8 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from pydantic import Field
 
+from nam_like.audio.signal import Signal
 from nam_like.config.base import Config, Float
 from nam_like.data.base import AbstractDataset, DataError
+from nam_like.data.samples import energy as energy_of
 
 __all__ = ["JointHook", "NormalizeOutput", "NormalizeOutputConfig", "check_conditions", "check_sample_rates"]
 
@@ -110,13 +112,13 @@ def _output_rms(train: AbstractDataset) -> float:
     energy, count = 0.0, 0
     for dataset in _each_once(train):
         y = getattr(dataset, "y", None)
-        if not isinstance(y, torch.Tensor):
+        if not isinstance(y, torch.Tensor | Signal):
             raise DataError(
                 "expected datasets with a tensor `y` for the hook normalize_output, "
                 f"but {type(getattr(dataset, 'dataset', dataset)).__name__} has none"
             )
-        energy += float(y.double().square().sum())
-        count += y.numel()
+        energy += energy_of(y)
+        count += len(y)
     if count == 0:
         raise DataError("expected training output to normalise, but got no samples")
     if not math.isfinite(energy):

@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from nam_like.data.base import DataError
 
-__all__ = ["Interpolation", "KnobCurves", "KnobError", "curves_at", "normalised", "read_knob_csv"]
+__all__ = [
+    "Interpolation",
+    "KnobCurves",
+    "KnobError",
+    "check_range",
+    "curves_at",
+    "normalised",
+    "read_knob_csv",
+]
 
 Interpolation: TypeAlias = Literal["hold", "linear"]
 Range: TypeAlias = tuple[float, float]
@@ -83,25 +91,19 @@ def read_knob_csv(path: Path, sample_rate: float, samples_per_frame: float = 1.0
     return KnobCurves(path, names, times * scale, np.delete(table, at, axis=1), lines)
 
 
-def curves_at(
-    curves: KnobCurves, start: int, length: int, interpolation: Interpolation
-) -> npt.NDArray[np.float64]:
-    """Return the knob values at consecutive samples.
+def check_range(curves: KnobCurves, start: int, length: int, interpolation: Interpolation) -> None:
+    """Check that the rows tell the values at consecutive samples.
 
     Args:
         curves: the rows of the file.
         start: first sample, counted from the beginning of the input file.
         length: number of samples.
-        interpolation: ``hold`` keeps each value until the next row; ``linear`` moves straight to it.
-
-    Returns:
-        `(K, length)`.
+        interpolation: see :func:`curves_at`.
 
     Raises:
         KnobError: the rows begin after the first sample, or, if linear, end before the last.
     """
-    # A time in seconds that means a whole sample may miss it by float error.
-    begins = np.round(curves.samples, 6)
+    begins = _begins(curves)
     if begins[0] > start:
         raise KnobError(
             f"{curves.path}:{curves.lines[0]}: expected knob values from sample {start} on, "
@@ -113,11 +115,37 @@ def curves_at(
             f"{curves.path}:{curves.lines[-1]}: expected knob values up to sample {last}, but got the last "
             f"at sample {begins[-1]:g} (`interpolation: hold` would keep it)"
         )
+
+
+def curves_at(
+    curves: KnobCurves, start: int, length: int, interpolation: Interpolation
+) -> npt.NDArray[np.float64]:
+    """Return the knob values at consecutive samples, each a function of its own position only.
+
+    Args:
+        curves: the rows of the file.
+        start: first sample, counted from the beginning of the input file.
+        length: number of samples.
+        interpolation: ``hold`` keeps each value until the next row; ``linear`` moves straight to it.
+
+    Returns:
+        `(K, length)`.
+
+    Raises:
+        KnobError: the rows do not reach so far; see :func:`check_range`.
+    """
+    check_range(curves, start, length, interpolation)
+    begins = _begins(curves)
     positions = np.arange(start, start + length)
     if interpolation == "hold":
         held: npt.NDArray[np.float64] = curves.values[np.searchsorted(begins, positions, side="right") - 1].T
         return held
     return np.stack([np.interp(positions, begins, column) for column in curves.values.T])
+
+
+def _begins(curves: KnobCurves) -> npt.NDArray[np.float64]:
+    """When rows begin (samples). A time in seconds that means a whole sample may miss it by float error."""
+    return np.round(curves.samples, 6)
 
 
 def normalised(

@@ -14,10 +14,11 @@ from torch import Tensor
 from nam_like.audio import checks
 from nam_like.config.base import Float, Str
 from nam_like.data.base import DataError, DatasetContext
-from nam_like.data.knobs import Interpolation, KnobCurves, KnobError, curves_at, normalised, read_knob_csv
+from nam_like.data.knob_track import KnobTrack
+from nam_like.data.knobs import Interpolation, KnobCurves, KnobError, normalised, read_knob_csv
 from nam_like.data.paired import PairedDataset, PairedDatasetConfig
 from nam_like.data.recording import Recording
-from nam_like.data.segments import gather
+from nam_like.data.samples import Samples, checkable, gather
 from nam_like.data.store import find_file
 from nam_like.registry import did_you_mean
 
@@ -34,7 +35,7 @@ class ParametricDataset(PairedDataset):
     Args:
         x: `(L,)`, the input.
         y: `(L,)`, the output.
-        knobs: `(K,)`, or `(K, L)` aligned with x.
+        knobs: `(K,)`, or `(K, L)` aligned with x; or a track, of which `(K, L)` is read when it is needed.
         knob_names: the knobs, in their order.
         **kwargs: as of :class:`PairedDataset`.
 
@@ -45,35 +46,52 @@ class ParametricDataset(PairedDataset):
     num_conditions = 1
 
     def __init__(
-        self, x: Tensor, y: Tensor, knobs: Tensor, *, knob_names: tuple[str, ...], **kwargs: Any
+        self,
+        x: Samples,
+        y: Samples,
+        knobs: Tensor | KnobTrack,
+        *,
+        knob_names: tuple[str, ...],
+        **kwargs: Any,
     ) -> None:
         super().__init__(x, y, **kwargs)
-        expected = (len(knob_names),) if knobs.dim() == 1 else (len(knob_names), len(x))
+        expected = (len(knob_names),) if knobs.ndim == 1 else (len(knob_names), len(x))
         if tuple(knobs.shape) != expected:
             raise DataError(f"expected knob values of shape {expected}, but got {tuple(knobs.shape)}")
-        self.knobs = knobs
+        self.knobs: Tensor | KnobTrack = knobs
         self.condition_names = knob_names
 
     @property
     def time_aligned(self) -> bool:
         """Whether the knobs run along with x."""
-        return self.knobs.dim() == 2
+        return self.knobs.ndim == 2
 
     def align_conditions(self) -> None:
         """Let constant knobs run along with x (without a copy), so that they stack with others that do."""
-        if not self.time_aligned:
+        if isinstance(self.knobs, Tensor) and self.knobs.ndim == 1:
             self.knobs = self.knobs[:, None].expand(-1, len(self.x))
 
     def to(self, device: torch.device | str) -> ParametricDataset:
-        """Move the recording and the knobs to a device."""
+        """Move the recording and the knobs to a device; one in files stays there, and so do its knobs."""
         super().to(device)
-        self.knobs = self.knobs.to(device)
+        if isinstance(self.x, Tensor) and isinstance(self.knobs, Tensor):
+            self.knobs = self.knobs.to(self.x.device)
         return self
 
+    def hold(self) -> None:
+        """Read the recording into memory, if it is not there, and the knobs with it."""
+        super().hold()
+        if isinstance(self.knobs, KnobTrack):
+            self.knobs = self.knobs.read(0, len(self.x))
+
     def _conditions_at(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        if isinstance(self.knobs, KnobTrack):
+            return (self.knobs.read(start, stop),)
         return (self.knobs[:, start:stop] if self.time_aligned else self.knobs,)
 
     def _conditions_batch(self, starts: Tensor, length: int) -> tuple[Tensor, ...]:
+        if isinstance(self.knobs, KnobTrack):
+            return (self.knobs.gather(starts, length),)
         if self.time_aligned:
             return (gather(self.knobs, starts, length),)
         return (self.knobs.expand(len(starts), -1),)
@@ -121,15 +139,17 @@ class ParametricDatasetConfig(PairedDatasetConfig):
         arguments = self.dataset_arguments(recording, context)
         return ParametricDataset(recording.x, recording.y, knobs, knob_names=names, **arguments)
 
-    def check_target(self, y: Tensor, name: str) -> None:
+    def check_target(self, y: Samples, name: str) -> None:
         """Warn of silence: with a volume knob at zero it is what the gear plays."""
         try:
-            checks.check_not_silent(y.numpy(), name)
+            checks.check_not_silent(checkable(y), name)
         except checks.SilentError as error:
             LOGGER.warning("%s", error)
 
-    def _knob_values(self, recording: Recording, context: DatasetContext) -> tuple[tuple[str, ...], Tensor]:
-        """Names, sorted, and values `(K,)` or `(K, L)`."""
+    def _knob_values(
+        self, recording: Recording, context: DatasetContext
+    ) -> tuple[tuple[str, ...], Tensor | KnobTrack]:
+        """Names, sorted, and values `(K,)` or `(K, L)`; a track where the recording stays in its files."""
         curves = self._curves(recording, context)
         moving = curves.names if curves is not None else ()
         if both := sorted(set(moving) & set(self.knobs)):
@@ -141,22 +161,15 @@ class ParametricDatasetConfig(PairedDatasetConfig):
                     f"expected `knob_ranges` of the knobs {', '.join(names)}, but got '{name}'"
                     f"{did_you_mean(name, names)}"
                 )
-        length = len(recording.x)
         constant = {
-            name: self._normalised(name, np.array([value]), ["knobs"]) for name, value in self.knobs.items()
+            name: float(self._normalised(name, np.array([value]), ["knobs"])[0])
+            for name, value in self.knobs.items()
         }
         if curves is None:
-            values = np.concatenate([constant[name] for name in names])
-        else:
-            at_samples = dict(
-                zip(moving, curves_at(curves, recording.x_start, length, self.interpolation), strict=True)
-            )
-            rows = {
-                **{name: np.broadcast_to(value, (length,)) for name, value in constant.items()},
-                **at_samples,
-            }
-            values = np.stack([rows[name] for name in names])
-        return names, torch.from_numpy(values.astype(np.float32))
+            return names, torch.tensor([constant[name] for name in names], dtype=torch.float32)
+        length = len(recording.x)
+        track = KnobTrack(names, curves, constant, recording.x_start, length, self.interpolation)
+        return names, track.read(0, length) if isinstance(recording.x, Tensor) else track
 
     def _curves(self, recording: Recording, context: DatasetContext) -> KnobCurves | None:
         """The CSV, values normalised line by line, so that an error can name the line."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from nam_like.audio import checks
 from nam_like.data.base import DataError
-from nam_like.data.store import AudioSource, StoredAudio
+from nam_like.data.samples import Samples, checkable
+from nam_like.data.store import AudioSource, MappedAudio, StoredAudio
 
 __all__ = ["Recording", "Region", "counted_from", "equally_long"]
 
@@ -38,7 +37,8 @@ class Recording:
     """An aligned pair.
 
     Attributes:
-        x: `(L,)` float32, the input; a view of the stored file where no gain is applied.
+        x: `(L,)` float32, the input; a view of the stored file where no gain is applied, or a signal that
+            stays in its file.
         y: `(L,)` float32, the output, equally long.
         sample_rate: Hz.
         x_start: sample of the input file (at `sample_rate`) that became `x[0]`.
@@ -47,8 +47,8 @@ class Recording:
         y_source: the output file.
     """
 
-    x: Tensor
-    y: Tensor
+    x: Samples
+    y: Samples
     sample_rate: int
     x_start: int
     y_start: int
@@ -57,8 +57,11 @@ class Recording:
 
 
 def equally_long(
-    x_stored: StoredAudio, y_stored: StoredAudio, preroll: int, allow_unequal: bool
-) -> tuple[Tensor, Tensor]:
+    x_stored: StoredAudio | MappedAudio,
+    y_stored: StoredAudio | MappedAudio,
+    preroll: int,
+    allow_unequal: bool,
+) -> tuple[Samples, Samples]:
     """Return the samples of two files, equally long.
 
     Args:
@@ -71,7 +74,8 @@ def equally_long(
         DataError: nothing of y is left after the preroll.
         LengthMismatchError: they differ in length.
     """
-    x, y = x_stored.samples, y_stored.samples
+    x: Samples = x_stored.samples
+    y: Samples = y_stored.samples
     names = str(x_stored.source.path), str(y_stored.source.path)
     if preroll >= len(y):
         raise DataError(
@@ -83,7 +87,7 @@ def equally_long(
         duration = checks.format_duration(length, x_stored.sample_rate)
         LOGGER.info("%s and %s: cut to the shorter one, %s (%d samples)", *names, duration, length)
         x, y = x[:length], y[:length]
-    checks.check_same_length(x.numpy(), y.numpy(), x_stored.sample_rate, names)
+    checks.check_same_length(checkable(x), checkable(y), x_stored.sample_rate, names)
     return x, y
 
 
