@@ -31,6 +31,7 @@ def cross_problems(
         found += _optimizer_problems(model)
     if learning is not None:
         found += _callback_problems(learning)
+        found += _average_problems(model, learning)
     if model is not None and learning is not None:
         found += _monitor_problems(model, learning)
     return found
@@ -89,6 +90,28 @@ def _callback_problems(learning: LearningConfig) -> Iterator[Finding]:
                 callback.build()
         except Exception as error:
             yield "learning", (*at, *callback.config_at), _refused(callback, error)
+
+
+def _average_problems(model: ModelConfig | None, learning: LearningConfig) -> Iterator[Finding]:
+    """Weights cannot be averaged twice, nor where no process has them whole."""
+    if learning.ema is None:
+        return
+    if model is not None and model.optimizer.name == "ScheduleFreeAdamW":
+        yield (
+            "learning",
+            ("ema",),
+            "expected no `ema` with ScheduleFreeAdamW, which averages the weights itself, but got both",
+        )
+    for at, callback in learning.located_callbacks():
+        if callback.name in ("StochasticWeightAveraging", "EMAWeightAveraging"):
+            yield "learning", at, f"expected one average of the weights, but got `ema` and {callback.name}"
+    strategy = getattr(learning.trainer, "strategy", None)
+    if isinstance(strategy, str) and strategy.startswith(("fsdp", "deepspeed")):
+        yield (
+            "learning",
+            ("ema",),
+            f"expected a strategy that keeps the weights whole for `ema`, but got '{strategy}'",
+        )
 
 
 def _refused(component: Component, error: Exception) -> str:

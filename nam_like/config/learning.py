@@ -11,6 +11,8 @@ from typing_extensions import Self
 
 from nam_like.config.base import Config, Int, PositiveFloat, PositiveInt, Str, describe
 from nam_like.config.component import Component, Members, Of, Several
+from nam_like.config.curriculum import StageConfig, check_order
+from nam_like.config.ema import EmaConfig
 from nam_like.config.lines import Loc, refusal
 from nam_like.config.signature import Arguments, given
 from nam_like.registry import did_you_mean
@@ -182,6 +184,20 @@ class LearningConfig(Config):
         None, description="training stops once the validation ESR is at most this"
     )
 
+    curriculum: list[StageConfig] = Field(
+        default_factory=list,
+        description="other segment lengths and batch sizes in the first epochs, by stages in order",
+    )
+    ema: EmaConfig | None = Field(
+        None, description="validate and export a moving average of the weights; null for none"
+    )
+
+    @field_validator("curriculum")
+    @classmethod
+    def _stages_are_in_order(cls, stages: list[StageConfig]) -> list[StageConfig]:
+        check_order(stages)
+        return stages
+
     @model_validator(mode="after")
     def _epochs_are_possible(self) -> Self:
         low, high = getattr(self.trainer, "min_epochs", None), getattr(self.trainer, "max_epochs", None)
@@ -240,4 +256,8 @@ class LearningConfig(Config):
             dump["export"] = [exporter.canonical() for exporter in self.export]
         if self.threshold_esr is not None:
             dump["threshold_esr"] = self.threshold_esr
+        if self.curriculum:
+            dump["curriculum"] = [stage.model_dump(exclude_unset=True) for stage in self.curriculum]
+        if self.ema is not None:
+            dump["ema"] = self.ema.model_dump(exclude_unset=True)
         return dump

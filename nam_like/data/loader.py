@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from nam_like.config.base import describe
 from nam_like.data.adapters import as_dataset
 from nam_like.data.base import AbstractDataset, DataError
+from nam_like.data.curriculum import Stage, StagedBatchSampler, StagedDataset
 from nam_like.data.sampler import SeededBatchSampler, world
 from nam_like.registry import did_you_mean
 
@@ -65,7 +66,12 @@ class BatchLoader(DataLoader[Any]):
 
 
 def make_dataloader(
-    dataset: Any, options: Mapping[str, Any] | None = None, *, train: bool, seed: int = 0
+    dataset: Any,
+    options: Mapping[str, Any] | None = None,
+    *,
+    train: bool,
+    seed: int = 0,
+    stages: Sequence[Stage] = (),
 ) -> BatchLoader:
     """Make the loader of one split.
 
@@ -74,6 +80,7 @@ def make_dataloader(
         options: keyword arguments of ``torch.utils.data.DataLoader``, as in ``train_dataloader``.
         train: which split it is for: seeds the order, and names the options in messages.
         seed: of the order; with `shuffle`, the order is a function of it and the epoch only.
+        stages: of a curriculum: other lengths of items and batches in the first epochs.
 
     Returns:
         A loader of finished batches ``(x (B, …), *conditions, y (B, …))``. Trainers must not replace its
@@ -87,20 +94,17 @@ def make_dataloader(
     _check_options(given, section)
     dataset = as_dataset(dataset)
     batch_size = _batch_size(given.pop("batch_size", 1), dataset, section)
-    sampler = SeededBatchSampler(
-        len(dataset),
-        batch_size,
-        shuffle=bool(given.pop("shuffle", False)),
-        drop_last=bool(given.pop("drop_last", False)),
-        seed=seed if train else seed + 1,
-    )
-    if len(sampler) == 0:
-        processes = world()[1]
-        among = f" for each of {processes} processes" if processes > 1 else ""
-        raise DataError(
-            f"expected `{section}.batch_size` to be at most the {len(dataset)} items there are{among}, as "
-            f"`drop_last` is true, but got {batch_size}: no batch would be left"
-        )
+    order: dict[str, Any] = {
+        "shuffle": bool(given.pop("shuffle", False)),
+        "drop_last": bool(given.pop("drop_last", False)),
+        "seed": seed if train else seed + 1,
+    }
+    if stages:
+        dataset = StagedDataset(dataset, stages)
+        sampler: SeededBatchSampler = StagedBatchSampler(dataset, batch_size, **order)
+    else:
+        sampler = SeededBatchSampler(len(dataset), batch_size, **order)
+    _check_some_batch(sampler, section)
     if given.get("pin_memory") and not getattr(torch, "accelerator", torch.cuda).is_available():
         LOGGER.debug("`%s.pin_memory` has no use without an accelerator", section)
         given["pin_memory"] = False
@@ -108,6 +112,23 @@ def make_dataloader(
     # global generator, whose state a resumed run could not reproduce then.
     generator = torch.Generator().manual_seed(sampler.seed)
     return BatchLoader(dataset, batch_sampler=sampler, collate_fn=_unchanged, generator=generator, **given)
+
+
+def _check_some_batch(sampler: SeededBatchSampler, section: str) -> None:
+    """Raise where `drop_last` leaves no batch, in any stage."""
+    processes = world()[1]
+    among = f" for each of {processes} processes" if processes > 1 else ""
+    stages = sampler.sizes[:-1] if isinstance(sampler, StagedBatchSampler) else []
+    last = (
+        sampler.sizes[-1] if isinstance(sampler, StagedBatchSampler) else (sampler.items, sampler.batch_size)
+    )
+    for number, (items, batch_size) in enumerate([*stages, last]):
+        if sampler.drop_last and items < processes * batch_size:
+            place = f"curriculum[{number}]" if number < len(stages) else section
+            raise DataError(
+                f"expected `{place}.batch_size` to be at most the {items} items there are{among}, as "
+                f"`drop_last` is true, but got {batch_size}: no batch would be left"
+            )
 
 
 def _unchanged(batch: Any) -> Any:

@@ -15,8 +15,12 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from nam_like.config.component import Component
 from nam_like.config.importable import importable
 from nam_like.config.signature import given
+from nam_like.data.curriculum import StagedBatchSampler
 from nam_like.train.callbacks.checkpoints import BestAndLast
+from nam_like.train.callbacks.curriculum import EpochLengths
 from nam_like.train.callbacks.device import DataOnDevice
+from nam_like.train.callbacks.ema import Ema
+from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.callbacks.progress import RunProgress
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
 from nam_like.train.checkpoints import SafeCheckpointIO
@@ -71,6 +75,10 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     if arguments.get("enable_progress_bar", True) and not any(isinstance(c, ProgressBar) for c in callbacks):
         callbacks.append(progress)
     callbacks.append(DataOnDevice(job.train_loader, job.val_loader))
+    ema = learning.ema
+    callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
+    if isinstance(job.train_loader.batches, StagedBatchSampler):
+        callbacks.append(EpochLengths(job.train_loader.batches))
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:

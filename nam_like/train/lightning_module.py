@@ -25,6 +25,7 @@ from nam_like.losses.sum import WeightedSum
 from nam_like.metrics.esr import ESR, MSE
 from nam_like.optim.build import Schedule, build_optimizer, build_scheduler, needs_total_steps
 from nam_like.registry import NETS
+from nam_like.train.callbacks.curriculum import optimizer_steps
 from nam_like.train.checkpoints import RECORD
 from nam_like.train.errors import DivergedError
 from nam_like.train.random_state import get_random_state, set_random_state
@@ -182,7 +183,7 @@ class LightningModule(pl.LightningModule):
             return optimizer
         steps = None
         if needs_total_steps(self.schedule):
-            steps = int(self.trainer.estimated_stepping_batches) if self._trainer is not None else 1000
+            steps = int(optimizer_steps(self.trainer)) if self._trainer is not None else 1000
         return cast(
             OptimizerLRScheduler,
             {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.schedule, optimizer, steps)},

@@ -17,6 +17,7 @@ from nam_like.config.netcheck import check_net, exporters_for
 from nam_like.config.run import RunConfig
 from nam_like.config.signature import given
 from nam_like.data.build import Datasets, build_datasets
+from nam_like.data.curriculum import Stage, StagedDataset
 from nam_like.data.loader import BatchLoader, make_dataloader
 from nam_like.data.store import find_file
 from nam_like.errors import UserError
@@ -102,7 +103,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         net,
         datasets,
         task,
-        make_dataloader(datasets.train, given(learning.train_dataloader), train=True, seed=learning.seed),
+        _train_loader(config, datasets),
         make_dataloader(datasets.validation, given(learning.val_dataloader), train=False, seed=learning.seed),
         exporters,
         _find_resume(config, outdir, resume),
@@ -111,6 +112,19 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     if job.resume is not None:
         check_resumable(job.resume, task, configs)
     return job
+
+
+def _train_loader(config: RunConfig, datasets: Datasets) -> BatchLoader:
+    """The loader of training batches, with the stages of the curriculum."""
+    learning = config.learning
+    stages = [Stage(stage.until_epoch, stage.ny, stage.batch_size) for stage in learning.curriculum]
+    options = given(learning.train_dataloader)
+    try:
+        return make_dataloader(datasets.train, options, train=True, seed=learning.seed, stages=stages)
+    except UserError as error:
+        if not stages:
+            raise
+        raise config.error("learning", ("curriculum",), str(error)) from error
 
 
 def build_task(config: RunConfig, net: Net) -> LightningModule:
@@ -239,8 +253,25 @@ def _rehearse(job: Job) -> None:
                         f"expected the net to answer {tuple(x.shape)} input samples with the target's "
                         f"{tuple(y.shape)}, but got {tuple(output.shape)}"
                     )
+            _rehearse_stages(job, net)
     finally:
         torch.set_rng_state(generator_state)
+
+
+def _rehearse_stages(job: Job, net: Net) -> None:
+    """The same for the segments of a curriculum, which may be too short where those of data.json are not."""
+    dataset: object = job.train_loader.dataset
+    if not isinstance(dataset, StagedDataset):
+        return
+    for number, stage in enumerate(dataset.stages):
+        if stage.ny is None:
+            continue
+        x, *conditions, y = dataset.cuts[number].batch(torch.zeros(1, dtype=torch.int64))
+        try:
+            job.task.objective(y, y, every_term=True)
+            net(x, *conditions, pad_start=False)
+        except (UserError, ValueError) as error:
+            raise job.config.error("learning", ("curriculum", number, "ny"), str(error)) from error
 
 
 def _sample_aligned(job: Job) -> bool:

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from torch import Tensor
 
+from nam_like.train.callbacks.curriculum import optimizer_steps
+
 __all__ = ["RunProgress", "clock"]
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,7 @@ class RunProgress(ProgressBar):
         if trainer.state.fn != "fit":  # averaged weights are validated then; no loader to count the steps by
             return 0.0
         done = trainer.fit_loop.epoch_loop.total_batch_idx + 1 - self._first_batch
-        total = _finite(trainer.estimated_stepping_batches)
+        total = _finite(optimizer_steps(trainer))
         if done <= 0 or total is None:
             return math.nan
         ahead = total * trainer.accumulate_grad_batches - trainer.fit_loop.epoch_loop.total_batch_idx - 1
