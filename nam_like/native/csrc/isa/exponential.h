@@ -17,22 +17,26 @@ struct Exponential {
     vf scale, rest;
 };
 
-NAM_INLINE Exponential exponential(vf x) {
-    // Adding 1.5 · 2²³ rounds to an integer, which then stands in the low bits. With the bias of the exponent added
-    // as well, a shift makes them the exponent of 2ⁿ.
-    constexpr float SHIFT = 12582912.0f + 127.0f;
-    const vf shifted = x * 1.44269504f + SHIFT;
-    const vf n = shifted - SHIFT;
-    const vf scale = reinterpret_cast<vf>(reinterpret_cast<vi>(shifted) << 23);
-    // ln 2 in two parts, the first with so few bits that its product with n is exact.
-    const vf r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+// Adding 1.5 · 2²³ rounds to an integer, which then stands in the low bits. With the bias of the exponent added as
+// well, a shift makes them the exponent of 2ⁿ.
+inline constexpr float EXPONENT_SHIFT = 12582912.0f + 127.0f;
+
+// From n, shifted, and r.
+NAM_INLINE Exponential scaled_exponential(vf shifted, vf r) {
     // Minimax polynomial: eʳ − 1 ≈ r + q · r², relative error 1.3e-8.
     vf q = splat(1.38824974e-3f);
     q = q * r + 8.3666468e-3f;
     q = q * r + 4.16672039e-2f;
     q = q * r + 1.66665427e-1f;
     q = q * r + 4.99999981e-1f;
-    return {scale, (q * r) * r + r};
+    return {reinterpret_cast<vf>(reinterpret_cast<vi>(shifted) << 23), (q * r) * r + r};
+}
+
+NAM_INLINE Exponential exponential(vf x) {
+    const vf shifted = x * 1.44269504f + EXPONENT_SHIFT;
+    const vf n = shifted - EXPONENT_SHIFT;
+    // ln 2 in two parts, the first with so few bits that its product with n is exact.
+    return scaled_exponential(shifted, (x - n * 0.693359375f) + n * 2.12194440e-4f);
 }
 
 // Both for −87.3 ≤ x ≤ 88.3 only.
