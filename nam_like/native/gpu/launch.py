@@ -72,13 +72,13 @@ def layer_out(
         x, x if condition is None else condition, head if before is None else before, packed,
         head if z is None else z, head, head if residual is None else residual,
         x.shape[-1], 0 if condition is None else condition.shape[-1],
-        0 if before is None else before.shape[-1], head.shape[-1], layer.taps, layer.dilation,
+        0 if before is None else before.shape[-1], head.shape[-1], layer.taps, layer.dilation, tile,
         at.conv.conv, at.conv.bias, at.mixer.conv,
         at.residual.conv, at.residual.bias, at.skip.conv, at.skip.bias,
         CHANNELS=plan.channels, CONDITIONS=plan.conditions, WIDTH=plan.width, LANES=lanes, SKIPS=plan.skips,
         PAIR=int(layer.pair), PRIMARY=layer.primary, SECONDARY=layer.secondary,
         HAS_1X1=plan.has_1x1, HAS_RESIDUAL=residual is not None, HAS_BEFORE=before is not None,
-        SAVES=z is not None, TILE=tile, num_warps=blocking.WARPS,
+        SAVES=z is not None, UNROLL=blocking.unroll(plan.channels), TILE=tile, num_warps=blocking.WARPS,
     )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def layer_back(
     layer_backward[(-(-length // tile), batch)](
         x if residual_grad is None else residual_grad, head_grad, z, packed, z_grad, activated,
         x if condition_grad is None else condition_grad,
-        length, head_grad.shape[-1], condition_length, at.mixer.conv, at.residual.conv, at.skip.conv,
+        length, head_grad.shape[-1], condition_length, tile, at.mixer.conv, at.residual.conv, at.skip.conv,
         CHANNELS=plan.channels, CONDITIONS=plan.conditions, WIDTH=plan.width, LANES=lanes, SKIPS=plan.skips,
         PAIR=int(layer.pair), PRIMARY=layer.primary, SECONDARY=layer.secondary,
         HAS_1X1=plan.has_1x1, HAS_RESIDUAL=residual_grad is not None,
@@ -141,8 +141,9 @@ def conv(x: Tensor, packed: Tensor, at: ConvPlaces, outputs: int, taps: int, *, 
     y = x.new_empty(batch, outputs, length)
     tile = blocking.tile(lanes)
     convolve[(-(-length // tile), batch)](
-        x, packed, y, x_length, taps, 1, at.conv, at.bias,
-        INPUTS=inputs, OUTPUTS=outputs, LANES=lanes, HAS_BIAS=bias, TILE=tile, num_warps=blocking.WARPS,
+        x, packed, y, x_length, taps, 1, tile, at.conv, at.bias,
+        INPUTS=inputs, OUTPUTS=outputs, LANES=lanes, HAS_BIAS=bias,
+        UNROLL=blocking.unroll(inputs), TILE=tile, num_warps=blocking.WARPS,
     )  # fmt: skip
     return y
 
@@ -164,8 +165,8 @@ def back_through_conv(
     tile = blocking.tile(lanes)
     convolve_back[(-(-x_length // tile), batch)](
         y_grad, y_grad if residual_grad is None else residual_grad, packed, x_grad,
-        y_length, x_length, taps, dilation, at.back,
-        INPUTS=inputs, OUTPUTS=outputs, LANES=lanes, HAS_RESIDUAL=residual_grad is not None, TILE=tile,
-        num_warps=blocking.WARPS,
+        y_length, x_length, taps, dilation, tile, at.back,
+        INPUTS=inputs, OUTPUTS=outputs, LANES=lanes, HAS_RESIDUAL=residual_grad is not None,
+        UNROLL=blocking.unroll(outputs), TILE=tile, num_warps=blocking.WARPS,
     )  # fmt: skip
     return x_grad

@@ -8,4 +8,8 @@ few channels no padding up to the 16×16 of the matrix units. All products are e
 Signals are ``(B, channels, length)``, contiguous, and aligned at their last sample: whatever is shorter
 begins later, so that lengths say everything about crops. Weights come packed, see
 :mod:`nam_like.native.gpu.packing`.
+
+`stride` is `TILE` once more, as a number that the compiler does not know: it then takes all signals as
+unaligned, one sample per thread and load, and never moves rows between threads. (Where it sees that every
+fourth row is aligned, it exchanges them through shared memory for wider loads, which costs more.)
 """

@@ -106,7 +106,7 @@ def pointwise(z, ACT: tl.constexpr):
         slope = scale * scale
     elif ACT[0] == SOFTSIGMOID:
         scale = 1.0 / (1.0 + tl.abs(z))
-        y = 0.5 * (1.0 + z * scale)
+        y = tl.where(z < 0.0, 0.5 * scale, 1.0 - 0.5 * scale)
         slope = 0.5 * scale * scale
     else:
         y = z

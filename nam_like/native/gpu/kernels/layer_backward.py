@@ -10,7 +10,7 @@ from nam_like.native.gpu.kernels.activation import differentiate
 __all__ = ["layer_backward"]
 
 
-@triton.jit(do_not_specialize=["length", "head_length", "condition_length"])
+@triton.jit(do_not_specialize=["length", "head_length", "condition_length", "stride"])
 def layer_backward(
     residual_grad,
     head_grad,
@@ -22,6 +22,7 @@ def layer_backward(
     length,
     head_length,
     condition_length,
+    stride,
     mixer_at,
     residual_at,
     skip_at,
@@ -44,7 +45,7 @@ def layer_backward(
     program, so the order of the sum is fixed.
     """
     batch = tl.program_id(1).to(tl.int64)
-    t = tl.program_id(0) * TILE + tl.arange(0, TILE)
+    t = tl.program_id(0) * stride + tl.arange(0, TILE)
     inside = t < length
     n = tl.arange(0, LANES)
     branches: tl.constexpr = 1 if PAIR == 0 else 2

@@ -17,6 +17,7 @@ RUNTIME = [
     "head_length",
     "taps",
     "dilation",
+    "stride",
 ]
 
 
@@ -35,6 +36,7 @@ def layer_forward(
     head_length,
     taps,
     dilation,
+    stride,
     conv_at,
     bias_at,
     mixer_at,
@@ -54,6 +56,7 @@ def layer_forward(
     HAS_RESIDUAL: tl.constexpr,
     HAS_BEFORE: tl.constexpr,
     SAVES: tl.constexpr,
+    UNROLL: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """z = conv(x) + mixer(c); a = activation(z); head = before + skip(a); residual = x + 1×1(a).
@@ -64,7 +67,7 @@ def layer_forward(
     """
     batch = tl.program_id(1).to(tl.int64)
     length = x_length - (taps - 1) * dilation
-    t = tl.program_id(0) * TILE + tl.arange(0, TILE)
+    t = tl.program_id(0) * stride + tl.arange(0, TILE)
     inside = t < length
     n = tl.arange(0, LANES)
     branches: tl.constexpr = 1 if PAIR == 0 else 2
@@ -74,12 +77,14 @@ def layer_forward(
     if PAIR != 0:
         z2 = tl.zeros([LANES, TILE], tl.float32) + tl.load(weights + bias_at + LANES + n)[:, None]
     for tap in range(taps):
-        for c in tl.static_range(CHANNELS):
-            row = tl.load(x + c * x_length + t + tap * dilation, mask=inside, other=0.0)[None, :]
-            at = weights + conv_at + (tap * CHANNELS + c) * (LANES * branches) + n
-            z1 += tl.load(at)[:, None] * row
-            if PAIR != 0:
-                z2 += tl.load(at + LANES)[:, None] * row
+        for first in range(0, CHANNELS, UNROLL):
+            for c in tl.static_range(UNROLL):
+                row = x + (first + c) * x_length + t + tap * dilation
+                row = tl.load(row, mask=inside, other=0.0)[None, :]
+                at = weights + conv_at + (tap * CHANNELS + first + c) * (LANES * branches) + n
+                z1 += tl.load(at)[:, None] * row
+                if PAIR != 0:
+                    z2 += tl.load(at + LANES)[:, None] * row
     if CONDITIONS > 0:
         condition += batch * CONDITIONS * condition_length + (condition_length - length)
         for d in tl.static_range(CONDITIONS):
@@ -120,9 +125,9 @@ def layer_forward(
     if HAS_RESIDUAL:
         x += x_length - length
         residual += batch * CHANNELS * length
-        for c in tl.static_range(CHANNELS):
-            row = tl.load(x + c * x_length + t, mask=inside, other=0.0)
+        for c in range(CHANNELS):
+            passed = tl.load(x + c * x_length + t, mask=inside, other=0.0)
             if HAS_1X1:
-                row += tl.sum(tl.load(weights + residual_at + c * LANES + n)[:, None] * a, axis=0)
-                row += tl.load(weights + residual_bias_at + c)
-            tl.store(residual + c * length + t, row, mask=inside)
+                passed += tl.sum(tl.load(weights + residual_at + c * LANES + n)[:, None] * a, axis=0)
+                passed += tl.load(weights + residual_bias_at + c)
+            tl.store(residual + c * length + t, passed, mask=inside)
