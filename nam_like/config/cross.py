@@ -62,6 +62,8 @@ def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:
     """What the optimiser and the scheduler themselves say to their arguments, asked with one parameter."""
     import torch
 
+    from nam_like.config.model import lacks_total_steps
+
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     try:
         optimizer = model.optimizer.build(parameters)
@@ -74,7 +76,8 @@ def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scheduler.build(optimizer)
+            steps = {"total_steps": 1000} if lacks_total_steps(scheduler, scheduler.siblings.interval) else {}
+            scheduler.build(optimizer, **steps)
     except Exception as error:
         yield "model", ("lr_scheduler", *scheduler.config_at), _refused(scheduler, error)
 

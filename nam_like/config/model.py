@@ -14,7 +14,7 @@ from nam_like.config.lines import refusal
 from nam_like.config.loss import LossConfig
 from nam_like.registry import DEFAULT_TASK
 
-__all__ = ["ModelConfig", "SchedulerSiblings"]
+__all__ = ["ModelConfig", "SchedulerSiblings", "lacks_total_steps"]
 
 PLATEAU = "ReduceLROnPlateau"
 
@@ -111,6 +111,13 @@ class ModelConfig(Config):
             if getattr(self, key) is not None:
                 dump[key] = getattr(self, key)
         return dump
+
+
+def lacks_total_steps(scheduler: Component, interval: str) -> bool:
+    """Whether it is a OneCycleLR over all batches that does not say how many there are: the run tells it."""
+    set_by_user: set[str] = getattr(scheduler.config, "model_fields_set", set())
+    name = scheduler.name.rpartition(".")[2]
+    return name == "OneCycleLR" and interval == "step" and not set_by_user & {"total_steps", "epochs"}
 
 
 def _metric_name(metric: Component) -> str:

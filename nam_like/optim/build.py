@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nam_like.config.component import Component
+from nam_like.config.model import lacks_total_steps
 from nam_like.errors import UserError
 
 __all__ = ["OptimizerError", "Schedule", "build_optimizer", "build_scheduler", "needs_total_steps"]
@@ -57,9 +58,7 @@ def build_optimizer(optimizer: Component, parameters: Iterable[nn.Parameter]) ->
 
 def needs_total_steps(schedule: Schedule) -> bool:
     """Whether the schedule is a OneCycleLR over all batches that does not say how many there are."""
-    given: set[str] = getattr(schedule.scheduler.config, "model_fields_set", set())
-    name = schedule.scheduler.name.rpartition(".")[2]
-    return name == "OneCycleLR" and schedule.interval == "step" and not given & {"total_steps", "epochs"}
+    return lacks_total_steps(schedule.scheduler, schedule.interval)
 
 
 def build_scheduler(
