@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nam_like.errors import UserError
+from nam_like.lightning import import_lightning
 
 __all__ = ["UnknownNameError", "closest", "did_you_mean", "import_path"]
 
@@ -75,6 +76,8 @@ class _NoModuleError(UnknownNameError):
 
 def _import_module(module_name: str, path: str) -> Any:
     """Import a module; what a user's module raises becomes an :class:`UnknownNameError` that says where."""
+    if module_name.partition(".")[0] == "pytorch_lightning":
+        import_lightning()
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:

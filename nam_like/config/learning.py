@@ -15,6 +15,7 @@ from nam_like.config.curriculum import StageConfig, check_order
 from nam_like.config.ema import EmaConfig
 from nam_like.config.lines import Loc, refusal
 from nam_like.config.signature import Arguments, given
+from nam_like.lightning import import_lightning
 from nam_like.registry import did_you_mean
 
 __all__ = ["DEFAULT_EXPORTS", "LearningConfig", "TrainerConfig"]
@@ -108,6 +109,7 @@ class TrainerConfig(Config):
 
 def _choices(key: str) -> Sequence[str]:
     """The names that an argument of this Lightning's Trainer may have."""
+    import_lightning()
     from pytorch_lightning.accelerators import AcceleratorRegistry
     from pytorch_lightning.strategies import StrategyRegistry
 

@@ -6,13 +6,11 @@ cannot dominate it, and neither batch size nor number of processes changes it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from nam_like.config.base import Config
+from nam_like.metrics.base import Metric
 
 __all__ = ["ESR", "MSE", "ESRConfig", "MSEConfig", "energy", "esr_of_energies", "esr_per_item"]
 
@@ -48,53 +46,33 @@ def esr_per_item(prediction: Tensor, target: Tensor) -> Tensor:
 class ESR(Metric):
     """Σe² / Σy² over all updates of all processes; see :func:`esr_of_energies`."""
 
-    full_state_update = False
-    is_differentiable = False
+    sums = 3  # Σe², Σy², samples
     higher_is_better = False
-
-    error: Tensor
-    target: Tensor
-    samples: Tensor
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        for name in ("error", "target", "samples"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Add signals of any equal shape."""
-        self.error = self.error + energy(prediction - target)
-        self.target = self.target + energy(target)
-        self.samples = self.samples + target.numel()
+        self.add(energy(prediction - target), energy(target), target.numel())
 
     def compute(self) -> Tensor:
         """The ratio of everything so far, scalar."""
-        return esr_of_energies(self.error, self.target, self.samples)
+        error, target, samples = self.totals().unbind()
+        return esr_of_energies(error, target, samples)
 
 
 class MSE(Metric):
     """Σe² / N over all updates of all processes."""
 
-    full_state_update = False
-    is_differentiable = False
+    sums = 2  # Σe², samples
     higher_is_better = False
-
-    error: Tensor
-    samples: Tensor
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        for name in ("error", "samples"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Add signals of any equal shape."""
-        self.error = self.error + energy(prediction - target)
-        self.samples = self.samples + target.numel()
+        self.add(energy(prediction - target), target.numel())
 
     def compute(self) -> Tensor:
         """The mean of everything so far, scalar."""
-        return self.error / self.samples.clamp(min=1)
+        error, samples = self.totals().unbind()
+        return error / samples.clamp(min=1)
 
 
 class ESRConfig(Config):

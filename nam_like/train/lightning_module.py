@@ -16,12 +16,12 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import Metric
 
 from nam_like.config.component import Component
 from nam_like.errors import UserError
 from nam_like.losses import time as waveform
 from nam_like.losses.sum import WeightedSum
+from nam_like.metrics.base import AnyMetric
 from nam_like.metrics.esr import ESR, MSE
 from nam_like.optim.build import Schedule, build_optimizer, build_scheduler, needs_total_steps
 from nam_like.registry import NETS
@@ -63,7 +63,7 @@ class LightningModule(pl.LightningModule):
         optimizer: Component | None = None,
         lr_scheduler: Schedule | None = None,
         val_loss: str = "mse",
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Mapping[str, AnyMetric] | None = None,
     ) -> None:
         super().__init__()
         self.net = net
@@ -71,7 +71,8 @@ class LightningModule(pl.LightningModule):
         self.optimizer_component = optimizer
         self.schedule = lr_scheduler
         self.val_loss = val_loss
-        self.val_metrics = nn.ModuleDict({"ESR": ESR(), "MSE": MSE(), **(metrics or {})})
+        others = cast("dict[str, nn.Module]", dict(metrics or {}))
+        self.val_metrics = nn.ModuleDict({"ESR": ESR(), "MSE": MSE(), **others})
         self._check_val_loss()
         #: Written into every checkpoint: resolved configs, versions, seed, sample rate.
         self.record: dict[str, Any] = {}
@@ -253,8 +254,8 @@ class LightningModule(pl.LightningModule):
 
     # -- details ----------------------------------------------------------------------------------
 
-    def _metrics(self) -> dict[str, Metric]:
-        return cast("dict[str, Metric]", dict(self.val_metrics.items()))
+    def _metrics(self) -> dict[str, AnyMetric]:
+        return cast("dict[str, AnyMetric]", dict(self.val_metrics.items()))
 
     def _check_val_loss(self) -> None:
         known = ("mse", "esr", "total", *self.objective.names, *self.val_metrics)
