@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -21,7 +22,7 @@ def play_array(
     x: Tensor,
     condition: Tensor | None,
     head: Tensor | None,
-    parameters: list[Tensor],
+    parameters: Sequence[Tensor],
     *,
     has_residual: bool,
 ) -> tuple[Tensor | None, Tensor]:

@@ -8,31 +8,36 @@ import os
 
 import torch
 
-__all__ = ["interpreted", "why_not"]
+__all__ = ["interpreted", "takes", "why_not"]
 
 #: Compute capability (Volta) from which Triton makes code.
 LEAST_CAPABILITY = (7, 0)
 
 
 def interpreted() -> bool:
-    """Whether Triton's interpreter runs the kernels, on any device; for tests."""
+    """Whether Triton's interpreter runs the kernels, on the CPU: slow, for tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def why_not(device: torch.device) -> str | None:
-    """Why the kernels cannot run on a device; None when they can.
+def takes(device: torch.device) -> bool:
+    """Whether a device is one that the kernels are for, be they able to run or not."""
+    return device.type == "cuda" or (device.type == "cpu" and interpreted())
+
+
+def why_not(device: torch.device) -> str:
+    """Why the kernels cannot run on a device; empty when they can.
 
     ``$NAM_LIKE_NATIVE=off`` switches them off, as it does the kernels for the processor.
     """
     if os.environ.get("NAM_LIKE_NATIVE", "").strip().lower() == "off":
         return "NAM_LIKE_NATIVE is off"
-    if device.type != "cuda" and not interpreted():
+    if not takes(device):
         return f"there are no kernels for {device.type}"
     return _probe(device, interpreted())
 
 
 @functools.cache
-def _probe(device: torch.device, interpreter: bool) -> str | None:
+def _probe(device: torch.device, interpreter: bool) -> str:
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed (extra: nam_like[gpu])"
     if not interpreter and torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
@@ -45,7 +50,7 @@ def _probe(device: torch.device, interpreter: bool) -> str | None:
             return "a Triton kernel gives wrong results here"
     except Exception as error:  # noqa: BLE001 - whatever stops it, PyTorch plays the net
         return f"triton does not work here ({type(error).__name__}: {_first_line(error)})"
-    return None
+    return ""
 
 
 def _first_line(error: Exception) -> str:

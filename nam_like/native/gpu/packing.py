@@ -3,8 +3,8 @@
 The parameters of an array are joined to one vector (in the order of :func:`parameter_shapes`), and one gather
 makes of it the packed vector, in which what one program reads at once lies together and is filled up with
 zeros to a power of two: a convolution as ``[tap][input][output]``, and once more as ``[tap][output][input]``
-for the way back; a 1×1 as ``[output][input]``. Groups become dense matrices with zeros. The gradients are
-summed as ``[tap][input][output]`` without filling, and a second gather picks those of the parameters.
+for the way back; a 1×1 as ``[output][input]``. The gradients are summed as ``[tap][input][output]`` without
+filling, and a second gather puts them into the order of the parameters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nam_like.native.gpu.plan import ArrayPlan, LayerPlan, Pair, power_of_two
+from nam_like.native.gpu.plan import ArrayPlan, LayerPlan, power_of_two
 
 __all__ = ["ConvPlaces", "LayerPlaces", "Packing", "parameter_shapes"]
 
@@ -65,15 +65,15 @@ def parameter_shapes(plan: ArrayPlan, has_residual: bool) -> Iterator[tuple[int,
     """
     yield (plan.channels, plan.inputs, 1)
     for index, layer in enumerate(plan.layers):
-        yield (plan.mid, plan.channels // plan.groups_conv, layer.taps)
+        yield (plan.mid, plan.channels, layer.taps)
         yield (plan.mid,)
         if plan.conditions:
-            yield (plan.mid, plan.conditions // plan.groups_mixer, 1)
+            yield (plan.mid, plan.conditions, 1)
         if plan.has_1x1 and (has_residual or index < len(plan.layers) - 1):
-            yield (plan.channels, plan.width // plan.groups_1x1, 1)
+            yield (plan.channels, plan.width, 1)
             yield (plan.channels,)
         if plan.skips:
-            yield (plan.skips, plan.width // plan.groups_skip, 1)
+            yield (plan.skips, plan.width, 1)
             yield (plan.skips,)
     yield (plan.heads, plan.skip_size, plan.head_taps)
     if plan.head_bias:
@@ -116,10 +116,10 @@ class _Builder:
         return at
 
     def conv(
-        self, outputs: int, inputs: int, taps: int, groups: int, *, bias: bool, pair: bool = False, one: bool = False
+        self, outputs: int, inputs: int, taps: int, *, bias: bool, pair: bool = False, one: bool = False
     ) -> ConvPlaces:
         """Take a convolution's weights; `one` packs a 1×1 for sums over registers."""
-        weight = _dense(self.next_parameter((outputs, inputs // groups, taps)), groups)
+        weight = self.next_parameter((outputs, inputs, taps))
         by_tap = weight.transpose(2, 1, 0)  # [tap][input][output]
         lanes = _halves(by_tap) if pair else _filled(by_tap)
         main = _filled(weight[:, :, 0]) if one else lanes
@@ -150,20 +150,17 @@ class Packing:
     def __init__(self, plan: ArrayPlan, has_residual: bool) -> None:
         self.shapes = tuple(parameter_shapes(plan, has_residual))
         builder = _Builder(iter([math.prod(shape) for shape in self.shapes]))
-        self.rechannel = builder.conv(plan.channels, plan.inputs, 1, 1, bias=False)
+        self.rechannel = builder.conv(plan.channels, plan.inputs, 1, bias=False)
         last = len(plan.layers) - 1
         self.layers = tuple(
             _place_layer(builder, plan, layer, has_residual or index < last)
             for index, layer in enumerate(plan.layers)
         )
-        self.head = builder.conv(plan.heads, plan.skip_size, plan.head_taps, 1, bias=plan.head_bias)
+        self.head = builder.conv(plan.heads, plan.skip_size, plan.head_taps, bias=plan.head_bias)
         self.width = builder.grads_size
         gather = np.concatenate(builder.packed)
         self._gather = torch.from_numpy(np.where(gather < 0, builder.taken, gather))  # a zero stands last
-        grads = np.concatenate(builder.grads)
-        back = np.empty(builder.taken, dtype=np.int64)
-        back[grads[grads >= 0]] = np.flatnonzero(grads >= 0)
-        self._back = torch.from_numpy(back)
+        self._back = torch.from_numpy(np.argsort(np.concatenate(builder.grads)))
 
     def to(self, device: torch.device) -> None:
         """Move the indices to where the parameters are."""
@@ -185,27 +182,16 @@ class Packing:
 
 def _place_layer(builder: _Builder, plan: ArrayPlan, layer: LayerPlan, has_residual: bool) -> LayerPlaces:
     """Take the weights of one layer."""
-    pair, none = layer.pair != Pair.NONE, ConvPlaces()
-    conv = builder.conv(plan.mid, plan.channels, layer.taps, plan.groups_conv, bias=True, pair=pair)
+    pair, none = layer.pair != 0, ConvPlaces()
+    conv = builder.conv(plan.mid, plan.channels, layer.taps, bias=True, pair=pair)
     mixer, residual, skip = none, none, none
     if plan.conditions:
-        mixer = builder.conv(plan.mid, plan.conditions, 1, plan.groups_mixer, bias=False, pair=pair)
+        mixer = builder.conv(plan.mid, plan.conditions, 1, bias=False, pair=pair)
     if plan.has_1x1 and has_residual:
-        residual = builder.conv(plan.channels, plan.width, 1, plan.groups_1x1, bias=True, one=True)
+        residual = builder.conv(plan.channels, plan.width, 1, bias=True, one=True)
     if plan.skips:
-        skip = builder.conv(plan.skips, plan.width, 1, plan.groups_skip, bias=True, one=True)
+        skip = builder.conv(plan.skips, plan.width, 1, bias=True, one=True)
     return LayerPlaces(conv, mixer, residual, skip)
-
-
-def _dense(weight: Indices, groups: int) -> Indices:
-    """``(outputs, inputs / groups, taps)`` as a matrix of all inputs, −1 outside of the groups."""
-    outputs, per_group, taps = weight.shape
-    dense = np.full((outputs, per_group * groups, taps), -1, dtype=np.int64)
-    rows = outputs // groups
-    for group in range(groups):
-        part = slice(group * rows, (group + 1) * rows)
-        dense[part, group * per_group : (group + 1) * per_group] = weight[part]
-    return dense
 
 
 def _filled(sources: Indices) -> Indices:

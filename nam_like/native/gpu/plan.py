@@ -1,42 +1,17 @@
-"""What the kernels need to know about a layer array: sizes, activations, and where the weights lie."""
+"""What the kernels need to know about a layer array: sizes and activations, as plain numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-__all__ = ["MOST_CHANNELS", "Activation", "ArrayPlan", "Kind", "LayerPlan", "Pair", "power_of_two"]
+from nam_like.native.wavenet import KINDS, PAIRS, ActivationSpec, ArraySpec
+
+__all__ = ["MOST_CHANNELS", "Activation", "ArrayPlan", "LayerPlan", "obstacle", "plan_of", "power_of_two"]
 
 #: A thread holds all channels of a sample in registers; more would not fit.
 MOST_CHANNELS = 32
 
-
-class Kind(IntEnum):
-    """Pointwise activations."""
-
-    IDENTITY = 0
-    TANH = 1
-    FASTTANH = 2
-    HARDTANH = 3
-    LEAKY_HARDTANH = 4
-    RELU = 5
-    LEAKY_RELU = 6
-    SIGMOID = 7
-    SILU = 8
-    HARDSWISH = 9
-    SOFTSIGN = 10
-    SOFTSIGMOID = 11
-
-
-class Pair(IntEnum):
-    """How two halves of the channels become one."""
-
-    NONE = 0
-    MULTIPLY = 1
-    BLEND = 2
-
-
-#: ``(kind, parameter, parameter, parameter, parameter)``: hashable and made of numbers, as kernels take it.
+#: Index into :data:`nam_like.native.wavenet.KINDS`, and four constants: hashable, as kernels take it.
 Activation = tuple[int, float, float, float, float]
 
 
@@ -47,7 +22,7 @@ class LayerPlan:
     Attributes:
         taps: of the dilated convolution.
         dilation: samples between taps.
-        pair: see :class:`Pair`.
+        pair: index into :data:`nam_like.native.wavenet.PAIRS`.
         primary: the activation, or that of the first half of the channels.
         secondary: that of the second half.
     """
@@ -79,10 +54,6 @@ class ArrayPlan:
         head_taps: of the head's convolution.
         head_bias: whether it has a bias.
         layers: in order.
-        groups_conv: groups of the dilated convolutions.
-        groups_mixer: groups of the condition's 1×1s.
-        groups_1x1: groups of the residual 1×1s.
-        groups_skip: groups of the skip path's 1×1s.
     """
 
     inputs: int
@@ -95,15 +66,11 @@ class ArrayPlan:
     head_taps: int
     head_bias: bool
     layers: tuple[LayerPlan, ...]
-    groups_conv: int = 1
-    groups_mixer: int = 1
-    groups_1x1: int = 1
-    groups_skip: int = 1
 
     @property
     def branches(self) -> int:
         """2 for pairs of activations, else 1."""
-        return 1 if self.layers[0].pair == Pair.NONE else 2
+        return 2 if self.layers[0].pair else 1
 
     @property
     def mid(self) -> int:
@@ -119,6 +86,47 @@ class ArrayPlan:
     def shrink(self) -> int:
         """Samples by which the residual is shorter than the input."""
         return sum(layer.shrink for layer in self.layers)
+
+
+def obstacle(spec: ArraySpec, conditions: int) -> str:
+    """Why the kernels do not cover an array; empty where they do."""
+    if len({layer.pair == "none" for layer in spec.layers}) > 1:
+        return "it has layers with and without a pair of activations in one array"
+    if any(layer.activation.slopes or layer.secondary.slopes for layer in spec.layers):
+        return "its activation is PReLU"
+    widest = max(spec.inputs, conditions, spec.channels, spec.bottleneck, spec.skips, spec.heads)
+    return f"it has {widest} channels, more than {MOST_CHANNELS}" if widest > MOST_CHANNELS else ""
+
+
+def plan_of(spec: ArraySpec, conditions: int) -> ArrayPlan:
+    """The plan of an array without an :func:`obstacle`."""
+    return ArrayPlan(
+        inputs=spec.inputs,
+        conditions=conditions,
+        channels=spec.channels,
+        width=spec.bottleneck,
+        skips=spec.skips if spec.skip_mix else 0,
+        has_1x1=any(layer.residual for layer in spec.layers),
+        heads=spec.heads,
+        head_taps=spec.head_kernel_size,
+        head_bias=spec.head_bias,
+        layers=tuple(
+            LayerPlan(
+                layer.kernel_size,
+                layer.dilation,
+                PAIRS.index(layer.pair),
+                numbers(layer.activation),
+                numbers(layer.secondary),
+            )
+            for layer in spec.layers
+        ),
+    )
+
+
+def numbers(activation: ActivationSpec) -> Activation:
+    """An activation as the kernels take it."""
+    a, b, c, d = (*activation.constants, 0.0, 0.0, 0.0, 0.0)[:4]
+    return (KINDS.index(activation.kind), a, b, c, d)
 
 
 def power_of_two(number: int) -> int:

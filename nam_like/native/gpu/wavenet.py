@@ -1,130 +1,78 @@
 """Whole WaveNets through the kernels: what they cover, and the call.
 
-The caller is :meth:`nam_like.models.amp.wavenet.model.WaveNet.process`; nets come in as plain objects.
+Nets come as the descriptions of :mod:`nam_like.native.wavenet`, made by `models`.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
-import weakref
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from nam_like.native.gpu import plan
 from nam_like.native.gpu.available import why_not
-from nam_like.native.gpu.describe import Uncovered, parameters_of, plan_of
 from nam_like.native.gpu.packing import Packing
 from nam_like.native.gpu.plan import ArrayPlan
+from nam_like.native.wavenet import ArraySpec
 
-__all__ = ["covers", "process", "status"]
+__all__ = ["obstacle", "process"]
 
-log = logging.getLogger(__name__)
-
-#: Samples times channels from which the kernels' 32-bit offsets within one item would overflow.
+#: Channels times samples from which the kernels' 32-bit offsets within one item would overflow.
 MOST_NUMBERS = 2**30
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What was found out about a net: its plans, or the reason against them."""
-
-    plans: tuple[ArrayPlan, ...]
-    reason: str | None
-
-
-_known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
-_told: set[str] = set()
-
-
-def covers(net: Any) -> str | None:
-    """Why the kernels cannot play a WaveNet; None when they can, on a device that has them."""
-    return _know(net).reason
-
-
-def status(net: Any, device: torch.device) -> str:
-    """One line for the log: what plays a WaveNet on a CUDA device."""
-    reason = why_not(device) or _because(covers(net))
-    return f"WaveNet on {device}: plain PyTorch ({reason})" if reason else f"WaveNet on {device}: Triton kernels"
-
-
-def process(net: Any, x: Tensor, condition: Tensor) -> Tensor | None:
-    """Play the layer arrays of a WaveNet.
+def obstacle(arrays: tuple[ArraySpec, ...], conditions: int, device: torch.device) -> str:
+    """Why the kernels do not play a net on a device; empty where they do.
 
     Args:
-        net: a WaveNet.
-        x: what goes into the first array, ``(B, inputs, L)``.
-        condition: ``(B, D, L)``, aligned with `x`.
+        arrays: of the net.
+        conditions: channels of the condition, 0 for none.
+        device: where its weights are.
+    """
+    return why_not(device) or next(filter(None, (plan.obstacle(array, conditions) for array in arrays)), "")
+
+
+def process(
+    arrays: tuple[ArraySpec, ...], x: Tensor, condition: Tensor | None, weights: Sequence[Tensor]
+) -> Tensor | None:
+    """Play the layer arrays of a WaveNet without :func:`obstacle`.
+
+    Args:
+        arrays: of the net.
+        x: ``(B, inputs, L)``.
+        condition: ``(B, D, L)``, aligned with `x`, or None.
+        weights: as :func:`nam_like.native.wavenet.weight_shapes` lists them.
 
     Returns:
-        the head output of the last array, ``(B, channels, …)``, before `head_scale`; None where plain PyTorch
-        must play it: the log says once why.
+        the head output of the last array ``(B, heads, L − past)``, not scaled; None where plain PyTorch must
+        play these signals: other numbers than float32, or more samples than the kernels count.
     """
-    known = _know(net)
-    reason = why_not(x.device) or _because(known.reason) or _unfit(known, x, condition)
-    _tell(
-        f"WaveNet on {x.device}: plain PyTorch ({reason})" if reason else f"WaveNet on {x.device}: Triton kernels"
-    )
-    if reason:
+    plans = _plans(arrays, 0 if condition is None else condition.shape[1])
+    signals = [x, *weights, *([] if condition is None else [condition])]
+    widest = max(max(array.mid, array.channels, array.skip_size) for array in plans)
+    if any(s.dtype != torch.float32 for s in signals) or widest * x.shape[-1] > MOST_NUMBERS:
         return None
     from nam_like.native.gpu.array import play_array
 
+    taken, residual, head = 0, x, None
     with torch.cuda.device_of(x), torch.autocast(x.device.type, enabled=False):
-        residual: Tensor | None = x
-        head: Tensor | None = None
-        last = len(known.plans) - 1
-        for index, (plan, array) in enumerate(zip(known.plans, net.arrays, strict=True)):
-            residual, head = play_array(
-                plan,
-                _packing(plan, index < last),
-                _present(residual),
-                condition if plan.conditions else None,
-                head,
-                parameters_of(array, index < last),
-                has_residual=index < last,
-            )
+        for index, array in enumerate(plans):
+            last = index == len(plans) - 1
+            packing = _packing(array, not last)
+            parameters = weights[taken : taken + len(packing.shapes)]
+            taken += len(parameters)
+            played, head = play_array(array, packing, residual, condition, head, parameters, has_residual=not last)
+            residual = x if played is None else played
     return head
 
 
-def _know(net: Any) -> _Known:
-    known = _known.get(net)
-    if known is None:
-        try:
-            known = _Known(tuple(plan_of(array) for array in net.arrays), None)
-        except Uncovered as error:
-            known = _Known((), str(error))
-        _known[net] = known
-    return known
+@functools.lru_cache(maxsize=64)
+def _plans(arrays: tuple[ArraySpec, ...], conditions: int) -> tuple[ArrayPlan, ...]:
+    return tuple(plan.plan_of(array, conditions) for array in arrays)
 
 
 @functools.lru_cache(maxsize=64)
-def _packing(plan: ArrayPlan, has_residual: bool) -> Packing:
-    return Packing(plan, has_residual)
-
-
-def _because(reason: str | None) -> str | None:
-    return None if reason is None else f"the kernels do not cover {reason}"
-
-
-def _unfit(known: _Known, x: Tensor, condition: Tensor) -> str | None:
-    """Why the kernels cannot take these signals."""
-    if x.dtype != torch.float32 or condition.dtype != torch.float32:
-        return f"signals are {x.dtype}"
-    widest = max(max(plan.mid, plan.channels, plan.skip_size) for plan in known.plans)
-    if widest * x.shape[-1] > MOST_NUMBERS:
-        return f"an item of {x.shape[-1]} samples is too long"
-    return None
-
-
-def _present(signal: Tensor | None) -> Tensor:
-    if signal is None:
-        raise RuntimeError("expected a residual between two layer arrays, but got none")
-    return signal
-
-
-def _tell(line: str) -> None:
-    if line not in _told:
-        _told.add(line)
-        log.info("%s", line)
+def _packing(array: ArrayPlan, has_residual: bool) -> Packing:
+    return Packing(array, has_residual)

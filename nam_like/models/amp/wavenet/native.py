@@ -21,6 +21,8 @@ from nam_like.models.blocks.activations import (
     Softsigmoid,
 )
 from nam_like.native import wavenet as kernels
+from nam_like.native.gpu import available
+from nam_like.native.gpu import wavenet as gpu
 from nam_like.native.library import load, status
 from nam_like.native.wavenet import ActivationSpec, ArraySpec, LayerSpec, NetSpec
 
@@ -48,6 +50,7 @@ class Described:
 
 
 _described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
+_told: set[str] = set()
 
 
 def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
@@ -61,6 +64,8 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
     Returns:
         ``(B, head size, L − past)``, scaled; None where the kernels do not cover this call.
     """
+    if available.takes(x.device):
+        return _process_on_gpu(net, x, condition)
     if not _fits(x) or not _fits(condition):
         return None
     own = condition is x
@@ -83,12 +88,36 @@ def _fits(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
-        and not is_tracing()
-        and not torch.compiler.is_compiling()
+        and not _is_watched()
         and not torch.is_autocast_enabled("cpu")
-        and torch._C._functorch.peek_interpreter_stack() is None
         and load() is not None
     )
+
+
+def _is_watched() -> bool:
+    """Whether somebody records or transforms what is done."""
+    return (
+        is_tracing()
+        or torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
+def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
+    """:func:`process` with the kernels for CUDA devices; the log tells once what plays the net."""
+    if _is_watched():
+        return None
+    described = describe(net)
+    line = report(net, x.device)
+    if line not in _told:
+        _told.add(line)
+        log.info("%s", line)
+    conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
+    if described.obstacle or gpu.obstacle(described.arrays, conditions, x.device):
+        return None
+    weights = [weight() for weight in described.weights]
+    head = gpu.process(described.arrays, x, condition if conditions else None, weights)
+    return None if head is None else head * net.head_scale
 
 
 def obstacle(net: WaveNet) -> str:
@@ -96,9 +125,13 @@ def obstacle(net: WaveNet) -> str:
     return describe(net).obstacle
 
 
-def report(net: WaveNet) -> str:
-    """One line for logs: what plays the net on the CPU."""
-    found = obstacle(net)
+def report(net: WaveNet, device: torch.device | str = "cpu") -> str:
+    """One line for logs: what plays the net on a device."""
+    device, found = torch.device(device), obstacle(net)
+    if available.takes(device):
+        conditions = net.layer_arrays()[0].condition_size
+        found = found or gpu.obstacle(describe(net).arrays, conditions, device)
+        return f"Triton kernels on {device}" if not found else f"plain PyTorch on {device}: {found}"
     return f"{status()}, but this net runs on PyTorch: {found}" if found and load() is not None else status()
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from nam_like.native.gpu.plan import Kind, Pair
+from nam_like.native.wavenet import KINDS, PAIRS
 
 __all__ = ["activate", "differentiate"]
 
-TANH = tl.constexpr(int(Kind.TANH))
-FASTTANH = tl.constexpr(int(Kind.FASTTANH))
-HARDTANH = tl.constexpr(int(Kind.HARDTANH))
-LEAKY_HARDTANH = tl.constexpr(int(Kind.LEAKY_HARDTANH))
-RELU = tl.constexpr(int(Kind.RELU))
-LEAKY_RELU = tl.constexpr(int(Kind.LEAKY_RELU))
-SIGMOID = tl.constexpr(int(Kind.SIGMOID))
-SILU = tl.constexpr(int(Kind.SILU))
-HARDSWISH = tl.constexpr(int(Kind.HARDSWISH))
-SOFTSIGN = tl.constexpr(int(Kind.SOFTSIGN))
-SOFTSIGMOID = tl.constexpr(int(Kind.SOFTSIGMOID))
-BLEND = tl.constexpr(int(Pair.BLEND))
-NONE = tl.constexpr(int(Pair.NONE))
+TANH = tl.constexpr(KINDS.index("Tanh"))
+FASTTANH = tl.constexpr(KINDS.index("Fasttanh"))
+HARDTANH = tl.constexpr(KINDS.index("Hardtanh"))
+LEAKY_HARDTANH = tl.constexpr(KINDS.index("LeakyHardtanh"))
+RELU = tl.constexpr(KINDS.index("ReLU"))
+LEAKY_RELU = tl.constexpr(KINDS.index("LeakyReLU"))
+SIGMOID = tl.constexpr(KINDS.index("Sigmoid"))
+SILU = tl.constexpr(KINDS.index("SiLU"))
+HARDSWISH = tl.constexpr(KINDS.index("Hardswish"))
+SOFTSIGN = tl.constexpr(KINDS.index("Softsign"))
+SOFTSIGMOID = tl.constexpr(KINDS.index("Softsigmoid"))
+BLEND = tl.constexpr(PAIRS.index("blend"))
+NONE = tl.constexpr(PAIRS.index("none"))
 
 
 @triton.jit
