@@ -24,7 +24,7 @@ from nam_like.audio.errors import AudioError
 from nam_like.audio.pcm import Layout
 from nam_like.files import SAMPLED_ABOVE, atomic_path, sha256_file, sha256_sampled
 
-__all__ = ["FOLDER_VARIABLE", "LIMIT_VARIABLE", "AudioCache", "cache_folder", "cache_name"]
+__all__ = ["FOLDER_VARIABLE", "LIMIT_VARIABLE", "AudioCache", "cache_folder", "cache_name", "content_digest"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -73,13 +73,16 @@ def cache_name(path: Path, channel: int | None, sample_rate: int) -> str:
         channel: counted from 0.
         sample_rate: Hz, after resampling.
     """
+    return f"{content_digest(path)}-{channel or 0}-{sample_rate}.f32"
+
+
+def content_digest(path: Path) -> str:
+    """Return what the names of all that is kept about a file begin with."""
     stat = path.stat()
-    if stat.st_size > SAMPLED_ABOVE:
-        # Not all bytes are looked at, so the time of the last change counts too.
-        digest = f"{sha256_sampled(path)[:40]}-{stat.st_mtime_ns:x}"
-    else:
-        digest = sha256_file(path)[:40]
-    return f"{digest}-{channel or 0}-{sample_rate}.f32"
+    if stat.st_size <= SAMPLED_ABOVE:
+        return sha256_file(path)[:40]
+    # Not all bytes are looked at, so the time of the last change counts too.
+    return f"{sha256_sampled(path)[:40]}-{stat.st_mtime_ns:x}"
 
 
 class AudioCache:

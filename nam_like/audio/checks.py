@@ -16,6 +16,7 @@ from nam_like.audio import level
 from nam_like.audio.errors import AudioError
 from nam_like.audio.flat_tops import FlatTops
 from nam_like.audio.latency import delay_from_correlation
+from nam_like.audio.peaks import block_peak, loud_blocks
 from nam_like.audio.signal import Samples, blocks
 
 __all__ = [
@@ -74,11 +75,8 @@ def format_duration(samples: int, sample_rate: float) -> str:
 def check_finite(samples: Samples, name: str) -> None:
     """Raise :class:`NotFiniteError` where a sample is NaN or infinite."""
     count, first = 0, 0
-    for start, block in blocks(samples):
-        finite = np.isfinite(block)
-        if finite.all():
-            continue
-        bad = np.flatnonzero(~finite)
+    for start, block in loud_blocks(samples, math.inf):
+        bad = np.flatnonzero(~np.isfinite(block))
         first = first if count else start + int(bad[0])
         count += bad.size
     if count:
@@ -128,11 +126,8 @@ def check_not_clipped(samples: Samples, name: str, min_run: int = CLIPPED_RUN) -
     """
     beyond, first, highest = 0, 0, 0.0
     tops = FlatTops(FULL_SCALE, min_run)
-    for start, block in blocks(samples):
-        peak = max(float(block.max()), -float(block.min()))
-        if peak < FULL_SCALE:
-            tops.skip()
-            continue
+    for start, block in loud_blocks(samples, FULL_SCALE):
+        peak = block_peak(block)
         if math.isnan(peak):
             check_finite(samples, name)
         highest = max(highest, peak)
@@ -147,7 +142,7 @@ def check_not_clipped(samples: Samples, name: str, min_run: int = CLIPPED_RUN) -
             f"({beyond} samples at or beyond full scale, the first at sample {first}); "
             "record it again at a lower level"
         )
-    tops.skip()
+    tops.close()
     if tops.count:
         raise ClippedError(
             f"{name}: the signal clips: {tops.count} flat top(s) of {min_run} samples or more at full scale, "

@@ -35,21 +35,28 @@ class FlatTops:
         self._value = 0.0
         self._start = 0
         self._length = 0
+        self._next = 0
 
-    def skip(self) -> None:
-        """A block without samples at full scale, or the end: the run that was open is over."""
+    def close(self) -> None:
+        """What follows does not go on with the run that the last block ended in, or nothing follows."""
         self._note(np.array([self._start]), np.array([self._length]))
         self._length = 0
 
     def add(self, start: int, block: FloatArray) -> None:
-        """Go through the block `(n,)` whose first sample is sample `start` of the signal."""
+        """Go through the block `(n,)` whose first sample is sample `start` of the signal.
+
+        Blocks come in order; those without any sample at full scale may be left out.
+        """
+        if start != self._next:
+            self.close()
+        self._next = start + block.size
         starts, lengths = _runs(block, self.threshold)
         if starts.size and starts[0] == 0 and self._length and float(block[0]) == self._value:
             self._length += int(lengths[0])
             if lengths[0] == block.size:
                 return  # the whole block is the same run
             starts, lengths = starts[1:], lengths[1:]
-        self.skip()
+        self.close()
         if starts.size and starts[-1] + lengths[-1] == block.size:
             self._value = float(block[-1])
             self._start, self._length = start + int(starts[-1]), int(lengths[-1])

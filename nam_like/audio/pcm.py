@@ -121,11 +121,12 @@ class MappedFile:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self.peaks: npt.NDArray[np.float32] | None = None  # see nam_like.audio.peaks
         self._map: mmap.mmap | None = None
         self._touched = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layout": self.layout, "_map": None, "_touched": 0}
+        return {**vars(self), "_map": None, "_touched": 0}
 
     def read_into(self, first: int, out: FloatArray) -> None:
         """Decode the samples from `first` on into `out` `(n,)`."""

@@ -55,6 +55,22 @@ class Signal:
         return self._file.layout
 
     @property
+    def offset(self) -> int:
+        """Which sample of the file is sample 0."""
+        return self._start
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """The factors that are applied when the samples are read, one after the other."""
+        return self._gains
+
+    def peaks(self, find: Callable[[Signal], Float32Array]) -> Float32Array:
+        """The peaks of all blocks of the file, found by `find` once; see :mod:`nam_like.audio.peaks`."""
+        if self._file.peaks is None:
+            self._file.peaks = find(Signal._of(self._file))
+        return self._file.peaks
+
+    @property
     def shape(self) -> tuple[int]:
         """`(L,)`."""
         return (self._frames,)
@@ -117,9 +133,15 @@ class Signal:
         return f"{type(self).__name__}({str(self.layout.path)!r}, {self._frames} samples)"
 
     def _derived(self, start: int, frames: int, gains: tuple[float, ...]) -> Signal:
-        other = object.__new__(type(self))
-        other._file = self._file
+        other = Signal._of(self._file)
         other._start, other._frames, other._gains = self._start + start, frames, gains
+        return other
+
+    @classmethod
+    def _of(cls, file: MappedFile) -> Signal:
+        """All samples of a file that is open already."""
+        other = cls.__new__(cls)
+        other._file, other._start, other._frames, other._gains = file, 0, file.layout.frames, ()
         return other
 
     def _refuse(self, what: str) -> NoReturn:
