@@ -15,6 +15,7 @@
 //     isa/stft_loss.cpp  a group of runs: one run per lane of a vector
 //     isa/stft_bins.h    distance and gradient of a pair of bins
 //     isa/fft.h          the transform and the way back
+//     isa/transpose.h    from samples in a row to samples of all lanes side by side
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +50,7 @@ struct StftRun {
     const float* prediction;
     const float* target;
     int64_t begin;  // first sample under the first frame's window; negative in the padding
-    int frames;     // 0 in a lane that nothing is left for
+    int frames;     // 0 in a lane that nothing is left for; the rest is then that of another lane
 };
 
 // Sums over frames and bins.
@@ -59,10 +60,11 @@ struct StftSums {
     double log = 0.0;         // |ln X − ln Y|
 };
 
-// Samples that a run of `frames` frames covers.
+// Samples that a run of `frames` frames covers, and those that a row for them has room for: whole vectors.
 inline int64_t stft_span(const StftPlan& plan, int frames) {
     return static_cast<int64_t>(frames - 1) * plan.hop + plan.width;
 }
+inline int64_t stft_row(const StftPlan& plan, int frames) { return (stft_span(plan, frames) + 15) / 16 * 16; }
 
 }  // namespace nam
 
@@ -73,6 +75,6 @@ NAM_KERNEL(int, stft_lanes, ())
 NAM_KERNEL(size_t, stft_scratch, (const StftPlan& plan, int frames, bool with_gradient))
 
 // Compares the frames of stft_lanes() runs of up to `frames` frames, of items of `samples` samples.
-// `gradient` is null, or receives per run the two terms' gradients: 2 × stft_span(plan, frames) floats.
+// `gradient` is null, or receives per run the two terms' gradients: 2 × stft_row(plan, frames) floats.
 NAM_KERNEL(StftSums, stft_group,
            (const StftPlan& plan, const StftRun* runs, int frames, int64_t samples, float* scratch, float* gradient))

@@ -32,8 +32,8 @@ struct Resolution {
     int run_frames;        // per run; the last run of an item may have fewer
     int64_t item_runs;     // runs per item
     int64_t groups;
-    int64_t span;          // samples under a run
-    float* gradients;      // per run 2 × span, or null
+    int64_t row;           // floats of a run's gradient by one term
+    float* gradients;      // per run 2 rows, or null
     StftSums sums;
 
     double count(const Batch& batch) const {
@@ -55,7 +55,7 @@ Resolution share_out(const StftPlan* plan, const Batch& batch, int lanes) {
     r.run_frames = static_cast<int>((r.frames + r.item_runs - 1) / r.item_runs);
     r.item_runs = (r.frames + r.run_frames - 1) / r.run_frames;
     r.groups = (batch.items * r.item_runs + lanes - 1) / lanes;
-    r.span = stft_span(*plan, r.run_frames);
+    r.row = stft_row(*plan, r.run_frames);
     return r;
 }
 
@@ -63,24 +63,28 @@ StftSums run_group(const Resolution& r, const Batch& batch, int64_t group, int l
     StftRun runs[64] = {};
     for (int l = 0; l < lanes; ++l) {
         const int64_t run = group * lanes + l, item = run / r.item_runs, within = run % r.item_runs;
-        if (item >= batch.items) break;
+        if (item >= batch.items) {
+            runs[l] = runs[0];
+            runs[l].frames = 0;
+            continue;
+        }
         const float *prediction = batch.prediction + item * batch.samples, *target = batch.target + item * batch.samples;
         runs[l] = {prediction, target, r.begin(within), r.frames_of(within)};
     }
-    float* gradient = r.gradients ? r.gradients + group * lanes * 2 * r.span : nullptr;
+    float* gradient = r.gradients ? r.gradients + group * lanes * 2 * r.row : nullptr;
     return NAM_CALL(stft_group)(*r.plan, runs, r.run_frames, batch.samples, scratch, gradient);
 }
 
-// Adds a resolution's part of an item's gradient to `out`. `padded` has samples + 2·lead + span floats.
+// Adds a resolution's part of an item's gradient to `out`. `padded` has samples + 2·lead + row floats.
 void add_gradient(const Resolution& r, const Batch& batch, int64_t item, double share, float* padded, float* out) {
     const int64_t lead = r.plan->lead, samples = batch.samples;
     const double norm = std::sqrt(r.sums.difference) * std::sqrt(r.sums.target);
     const auto a = static_cast<float>(norm == 0.0 ? 0.0 : share / norm);  // NaN stays NaN
     const auto b = static_cast<float>(share / r.count(batch));
-    std::fill(padded, padded + samples + 2 * lead + r.span, 0.0f);
+    std::fill(padded, padded + samples + 2 * lead + r.row, 0.0f);
     for (int64_t run = 0; run < r.item_runs; ++run) {
-        const float* by_difference = r.gradients + (item * r.item_runs + run) * 2 * r.span;
-        const float* by_log = by_difference + r.span;
+        const float* by_difference = r.gradients + (item * r.item_runs + run) * 2 * r.row;
+        const float* by_log = by_difference + r.row;
         float* at = padded + lead + r.begin(run);
         const int64_t span = stft_span(*r.plan, r.frames_of(run));
         for (int64_t t = 0; t < span; ++t) at[t] += a * by_difference[t] + b * by_log[t];
@@ -181,9 +185,9 @@ bool mrstft(std::vector<Resolution>& resolutions, Batch batch, const Options& op
     for (const Resolution& r : resolutions) {
         scratch = std::max(scratch, NAM_CALL(stft_scratch)(*r.plan, r.run_frames, gradient != nullptr));
         if (!gradient) continue;
-        const auto rows = static_cast<size_t>(r.groups * lanes * 2 * r.span);
+        const auto rows = static_cast<size_t>(r.groups * lanes * 2 * r.row);
         floats += Workspace::padded(rows);
-        scratch = std::max(scratch, static_cast<size_t>(2 * batch.samples + 2 * r.plan->lead + r.span));
+        scratch = std::max(scratch, static_cast<size_t>(2 * batch.samples + 2 * r.plan->lead + r.row));
     }
     scratch = Workspace::padded(scratch);
     Workspace memory(floats + scratch * static_cast<size_t>(options.threads));
@@ -197,7 +201,7 @@ bool mrstft(std::vector<Resolution>& resolutions, Batch batch, const Options& op
         batch.target = target;
     }
     if (gradient)
-        for (Resolution& r : resolutions) r.gradients = memory.piece(static_cast<size_t>(r.groups * lanes * 2 * r.span));
+        for (Resolution& r : resolutions) r.gradients = memory.piece(static_cast<size_t>(r.groups * lanes * 2 * r.row));
     float* each = memory.piece(scratch * static_cast<size_t>(options.threads));
     run_tasks(resolutions, batch, lanes, options.threads, each, scratch);
     *loss = distance(resolutions, batch);

@@ -33,6 +33,7 @@ struct Complex {
 
 NAM_INLINE Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 NAM_INLINE Complex operator-(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
+NAM_INLINE Complex operator*(Complex a, vf b) { return {a.re * b, a.im * b}; }
 NAM_INLINE Complex times_i(Complex a) { return {-a.im, a.re}; }
 // a + i·b and a − i·b: no negation needed.
 NAM_INLINE Complex plus_i(Complex a, Complex b) { return {a.re - b.im, a.im + b.re}; }
@@ -106,7 +107,8 @@ NAM_INLINE void adjoint_leaf8(Complex* z) {
     Complex even[4], odd[4];
     adjoint_butterfly<4>(a, even);
     adjoint_butterfly<4>(b, odd);
-    for (int i = 0; i < 4; ++i) z[2 * i] = even[i], z[2 * i + 1] = odd[i];
+    z[0] = even[0], z[2] = even[1], z[4] = even[2], z[6] = even[3];
+    z[1] = odd[0], z[3] = odd[1], z[5] = odd[2], z[7] = odd[3];
 }
 
 // One pass over a block of 4·quarter numbers.
@@ -133,21 +135,31 @@ NAM_INLINE void join_block(Complex* z, int quarter, const float* twiddles) {
     }
 }
 
-// All passes over a block of n numbers, n a power of two >= 4.
-inline void transform_block(Complex* z, int n, const float* twiddles) {
-    if (n == 4) return leaf4(z);
-    if (n == 8) return leaf8(z);
-    const int quarter = n / 4;
-    split_block(z, quarter, twiddles);
-    for (int r = 0; r < 4; ++r) transform_block(z + r * quarter, quarter, twiddles + 6 * quarter);
+// All passes over four blocks of n numbers each, n a power of two >= 4.
+inline void transform_blocks(Complex* z, int n, const float* twiddles) {
+    for (Complex* end = z + 4 * n; z < end; z += n) {
+        if (n == 4) {
+            leaf4(z);
+        } else if (n == 8) {
+            leaf8(z);
+        } else {
+            split_block(z, n / 4, twiddles);
+            transform_blocks(z, n / 4, twiddles + 6 * (n / 4));
+        }
+    }
 }
 
-inline void adjoint_block(Complex* z, int n, const float* twiddles) {
-    if (n == 4) return adjoint_leaf4(z);
-    if (n == 8) return adjoint_leaf8(z);
-    const int quarter = n / 4;
-    for (int r = 0; r < 4; ++r) adjoint_block(z + r * quarter, quarter, twiddles + 6 * quarter);
-    join_block(z, quarter, twiddles);
+inline void adjoint_blocks(Complex* z, int n, const float* twiddles) {
+    for (Complex* end = z + 4 * n; z < end; z += n) {
+        if (n == 4) {
+            adjoint_leaf4(z);
+        } else if (n == 8) {
+            adjoint_leaf8(z);
+        } else {
+            adjoint_blocks(z, n / 4, twiddles + 6 * (n / 4));
+            join_block(z, n / 4, twiddles);
+        }
+    }
 }
 
 // The first pass for j = begin … end − 1, where INPUTS quarters have samples under the window.
@@ -224,13 +236,13 @@ inline void transform(const StftPlan& plan, const float* samples, Complex* z) {
         default:
             split_window<4>(plan, samples, 0, quarter, z);
     }
-    for (int r = 0; r < 4; ++r) transform_block(z + r * quarter, quarter, plan.twiddles + 6 * quarter);
+    transform_blocks(z, quarter, plan.twiddles + 6 * quarter);
 }
 
 // The adjoint of `transform`: adds to `samples`; z is used up.
 inline void adjoint_transform(const StftPlan& plan, Complex* z, float* samples) {
     const int quarter = plan.half / 4;
-    for (int r = 0; r < 4; ++r) adjoint_block(z + r * quarter, quarter, plan.twiddles + 6 * quarter);
+    adjoint_blocks(z, quarter, plan.twiddles + 6 * quarter);
     const Filled part = filled(plan);
     switch (part.full) {
         case 0:

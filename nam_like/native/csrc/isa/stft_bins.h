@@ -1,12 +1,17 @@
 // Distance and gradient of the spectra of one frame per lane.
 //
-// Each bin has magnitudes X and Y. Three sums are taken: (X − Y)², Y² and |ln X − ln Y|. Where a gradient is wanted,
-// the two spectra are replaced by P·(X − Y)/X and P·sign(X − Y)/X², the gradients of the first and the last sum
-// (halved the first, see stft.h), so that nothing but the two spectra travels through the cache.
+// Each bin has squared magnitudes X² and Y² (at least eps). Three sums are taken: (X − Y)², Y² and |ln X − ln Y|. Where
+// a gradient is wanted, the two spectra are replaced by P·(X − Y)/X and P·sign(X − Y)/X² (see stft.h), so that
+// nothing but the two spectra travels through the cache.
 //
-// Logarithms cost nothing: Σ |ln X − ln Y| = ln Π max(X, Y) − ln Π min(X, Y). The two products are kept as
+// A root and a quotient per bin would do, but a chain of thirty dependent operations per bin leaves a core waiting:
+// it looks only some 200 instructions ahead, and that is not two bins. So a chunk of bins goes through three
+// short loops, each of which has many bins in flight: from the transforms to powers, from powers to factors, and from
+// factors to gradients.
+//
+// Logarithms cost next to nothing: Σ |ln X − ln Y| = ln Π max(Y/X, 1) − ln Π min(Y/X, 1). The two products are kept as
 // mantissas and the difference of their exponents, so they cannot overflow, and the only logarithm is taken
-// at the very end. Equal magnitudes leave both products equal: identical signals have a distance of exactly 0.
+// at the very end. Equal magnitudes have a quotient of 1: identical signals have a distance of exactly 0.
 #pragma once
 #include <cmath>
 
@@ -35,125 +40,157 @@ NAM_INLINE vf square_root(vf v) {
     return v;
 }
 
-constexpr int32_t MANTISSA = 0x007fffff, ONE = 0x3f800000;
+constexpr int32_t MANTISSA = 0x007fffff, ONE = 0x3f800000, SIGN = static_cast<int32_t>(0x80000000);
 
-// The logarithm of a product of quotients high / low.
-struct LogQuotient {
-    vf high = splat(1.0f), low = splat(1.0f);  // in [1, 2)
+// Σ |ln q|: the logarithm of a product of quotients >= 1 less that of a product of quotients <= 1.
+struct LogSum {
+    vf above = splat(1.0f), below = splat(1.0f);  // in [1, 2)
     vi exponent = {};
 
-    NAM_INLINE void multiply(vf by_high, vf by_low) {
-        const vi h = reinterpret_cast<vi>(high * by_high), l = reinterpret_cast<vi>(low * by_low);
-        exponent += (h >> 23) - (l >> 23);
-        high = reinterpret_cast<vf>((h & MANTISSA) | ONE);
-        low = reinterpret_cast<vf>((l & MANTISSA) | ONE);
+    NAM_INLINE void multiply(vf by_above, vf by_below) {
+        const vi a = reinterpret_cast<vi>(above * by_above), b = reinterpret_cast<vi>(below * by_below);
+        exponent += (a >> 23) - (b >> 23);
+        above = reinterpret_cast<vf>((a & MANTISSA) | ONE);
+        below = reinterpret_cast<vf>((b & MANTISSA) | ONE);
+    }
+    NAM_INLINE void add(vf q) { multiply(max(q, splat(1.0f)), min(q, splat(1.0f))); }
+    // Two quotients at once, of 10^±18 at most.
+    NAM_INLINE void add(vf q, vf r) {
+        const vf one = splat(1.0f);
+        multiply(max(q, one) * max(r, one), min(q, one) * min(r, one));
     }
     // Takes part in the lanes that live.
-    NAM_INLINE void multiply(const LogQuotient& other, vi live) {
+    NAM_INLINE void add(const LogSum& other, vi live) {
         exponent += other.exponent & live;
-        multiply(select(live, other.high, splat(1.0f)), select(live, other.low, splat(1.0f)));
+        multiply(select(live, other.above, splat(1.0f)), select(live, other.below, splat(1.0f)));
     }
     double lane(int l) const {
         constexpr double LN2 = 0.693147180559945309417;
-        return LN2 * exponent[l] + std::log(static_cast<double>(high[l]) / static_cast<double>(low[l]));
+        return LN2 * exponent[l] + std::log(static_cast<double>(above[l]) / static_cast<double>(below[l]));
     }
 };
 
 struct BinSums {
     vf difference = {}, target = {};
-    LogQuotient log;
+    LogSum log;
 };
 
-// What one bin adds to a LogQuotient.
-struct HighLow {
-    vf high, low;
+// Squared magnitudes of a chunk's bins, before eps; then the factors of P in the two gradients.
+struct Chunk {
+    static constexpr int PAIRS = 24;
+    vf prediction[2 * PAIRS], target[2 * PAIRS];
 };
 
-// One bin: p and y become the two gradients. `least` is eps; in `floor` it is infinite in lanes without a frame.
+NAM_INLINE vf power(Complex a) { return a.re * a.re + a.im * a.im; }
+
+// Power to factor and sums; returns Y / X. `least` is eps; in `floor` it is infinite in lanes without a frame.
 template <bool GRADIENT>
-NAM_INLINE HighLow compare_bin(Complex& p, Complex& y, vf least, vf floor, BinSums& sums) {
-    const vf power = p.re * p.re + p.im * p.im, target_power = y.re * y.re + y.im * y.im;
+NAM_INLINE vf compare(vf& prediction, vf& target, vf least, vf floor, BinSums& sums) {
     // In this order a NaN stays one.
-    const vf clamped = select(power < least, least, power);
-    const vf target_clamped = select(target_power < least, least, target_power);
-    const vf magnitude = square_root(clamped), target = square_root(target_clamped);
-    const vf difference = magnitude - target;
-    sums.difference += difference * difference;
-    sums.target += target_clamped;
-    if (GRADIENT) {
-        const vf inverse = splat(1.0f) / magnitude;
-        const vi passes = power >= floor;  // a clamped magnitude does not depend on the signal
-        const vf by_difference = difference * inverse, by_log = copysign(inverse * inverse, difference);
-        const vf zero = {};
-        const vf first = select(passes, by_difference, zero);
-        const vf second = select(passes & (difference != zero), by_log, zero);
-        y = {p.re * second, p.im * second};
-        p = {p.re * first, p.im * first};
+    const vf p = select(prediction < least, least, prediction), y = select(target < least, least, target);
+    const vf quotient = square_root(y / p), relative = 1.0f - quotient;  // (X − Y) / X
+    sums.difference += p * (relative * relative);
+    sums.target += y;
+    if (!GRADIENT) return quotient;
+    const vf difference = p - y, zero = {};
+    const vi passes = prediction >= floor;  // a clamped magnitude does not depend on the signal
+    const vi sign = reinterpret_cast<vi>(difference) & SIGN;
+    const vf by_log = reinterpret_cast<vf>(reinterpret_cast<vi>(1.0f / p) | sign);
+    prediction = select(passes, relative, zero);
+    target = select(passes & (difference != zero), by_log, zero);
+    return quotient;
+}
+
+template <bool GRADIENT>
+NAM_INLINE void chunk_factors(Chunk& chunk, int count, vf least, vf floor, BinSums& total) {
+    BinSums sums = total;  // in registers: the compiler must assume that `total` is part of the chunk
+    for (int i = 0; i < 2 * count; i += 2) {
+        const vf one = compare<GRADIENT>(chunk.prediction[i], chunk.target[i], least, floor, sums);
+        const vf two = compare<GRADIENT>(chunk.prediction[i + 1], chunk.target[i + 1], least, floor, sums);
+        sums.log.add(one, two);
     }
-    return {max(magnitude, target), min(magnitude, target)};
+    total = sums;
 }
 
 // Bins k and M − k of the real frame's spectrum, from the places of its complex transform (fft.h), with
 // a = Z[k], b = Z[M − k]: X[k] = E + T, X[M − k] = conj(E − T), E = a + conj b, T = −i·e^{−2πik/N}·(a − conj b).
-NAM_INLINE void separate(Complex& a, Complex& b, float c, float s) {
+NAM_INLINE void separate(Complex& a, Complex& b, const BinPair& pair) {
+    const float c = pair.cosine, s = pair.sine;
     const Complex e = {a.re + b.re, a.im - b.im}, f = {a.re - b.re, a.im + b.im};
-    const Complex t = {f.im * c - f.re * s, -(f.re * c + f.im * s)};
-    a = e + t;
-    b = {e.re - t.re, t.im - e.im};
+    const Complex t = {f.im * c - f.re * s, f.re * c + f.im * s};
+    a = {e.re + t.re, e.im - t.im};
+    b = {e.re - t.re, -(e.im + t.im)};
 }
 
 // The adjoint of `separate`.
-NAM_INLINE void separate_adjoint(Complex& a, Complex& b, float c, float s) {
+NAM_INLINE void separate_adjoint(Complex& a, Complex& b, const BinPair& pair) {
+    const float c = pair.cosine, s = pair.sine;
     const Complex e = {a.re + b.re, a.im - b.im}, t = {a.re - b.re, a.im + b.im};
-    const Complex f = {-(t.re * s + t.im * c), t.re * c - t.im * s};
-    a = e + f;
-    b = {e.re - f.re, f.im - e.im};
+    const Complex f = {t.re * s + t.im * c, t.re * c - t.im * s};
+    a = {e.re - f.re, e.im + f.im};
+    b = {e.re + f.re, f.im - e.im};
 }
 
-// All bins of two transforms.
+template <bool GRADIENT>
+NAM_INLINE void chunk_powers(const BinPair* pairs, int count, Complex* p, const Complex* y, Chunk& chunk) {
+    for (int i = 0; i < count; ++i) {
+        const BinPair& pair = pairs[i];
+        Complex a = p[pair.first], b = p[pair.second], c = y[pair.first], d = y[pair.second];
+        separate(a, b, pair);
+        separate(c, d, pair);
+        if (GRADIENT) p[pair.first] = a, p[pair.second] = b;
+        chunk.prediction[2 * i] = power(a);
+        chunk.prediction[2 * i + 1] = power(b);
+        chunk.target[2 * i] = power(c);
+        chunk.target[2 * i + 1] = power(d);
+    }
+}
+
+NAM_INLINE void chunk_gradients(const BinPair* pairs, int count, const Chunk& chunk, Complex* p, Complex* y) {
+    for (int i = 0; i < count; ++i) {
+        const BinPair& pair = pairs[i];
+        const Complex a = p[pair.first], b = p[pair.second];
+        Complex one = a * chunk.prediction[2 * i], two = b * chunk.prediction[2 * i + 1];
+        separate_adjoint(one, two, pair);
+        p[pair.first] = one;
+        p[pair.second] = two;
+        one = a * chunk.target[2 * i], two = b * chunk.target[2 * i + 1];
+        separate_adjoint(one, two, pair);
+        y[pair.first] = one;
+        y[pair.second] = two;
+    }
+}
+
+// The three bins without a partner. Z[0] holds the real bins 0 and M, as the sum and the difference of its parts;
+// Z[M/2] is bin M/2, conjugated. All are doubled, as in `separate`.
+template <bool GRADIENT>
+NAM_INLINE void single_bins(Complex* p, Complex* y, int middle, vf least, vf floor, BinSums& sums) {
+    const vf sum = 2.0f * (p[0].re + p[0].im), difference = 2.0f * (p[0].re - p[0].im);
+    const vf target_sum = 2.0f * (y[0].re + y[0].im), target_difference = 2.0f * (y[0].re - y[0].im);
+    const Complex bin = p[middle] * splat(2.0f), target_bin = y[middle] * splat(2.0f);
+    vf prediction[3] = {sum * sum, difference * difference, power(bin)};
+    vf target[3] = {target_sum * target_sum, target_difference * target_difference, power(target_bin)};
+    for (int i = 0; i < 3; ++i) sums.log.add(compare<GRADIENT>(prediction[i], target[i], least, floor, sums));
+    if (!GRADIENT) return;
+    p[0] = {2.0f * (sum * prediction[0] + difference * prediction[1]),
+            2.0f * (sum * prediction[0] - difference * prediction[1])};
+    y[0] = {2.0f * (sum * target[0] + difference * target[1]), 2.0f * (sum * target[0] - difference * target[1])};
+    p[middle] = bin * (2.0f * prediction[2]);
+    y[middle] = bin * (2.0f * target[2]);
+}
+
+// All bins of two transforms, of the lanes that live.
 template <bool GRADIENT>
 inline void compare_bins(const StftPlan& plan, Complex* p, Complex* y, vi live, BinSums& sums) {
     const vf least = splat(plan.least), floor = select(live, least, splat(HUGE_VALF));
-    // Z[0] holds the two real bins 0 and M: the sum and the difference of its parts (doubled, as in `separate`).
-    {
-        Complex a = {2.0f * (p[0].re + p[0].im), {}}, b = {2.0f * (p[0].re - p[0].im), {}};
-        Complex c = {2.0f * (y[0].re + y[0].im), {}}, d = {2.0f * (y[0].re - y[0].im), {}};
-        const HighLow first = compare_bin<GRADIENT>(a, c, least, floor, sums);
-        const HighLow last = compare_bin<GRADIENT>(b, d, least, floor, sums);
-        sums.log.multiply(first.high * last.high, first.low * last.low);
-        if (GRADIENT) {
-            p[0] = {2.0f * (a.re + b.re), 2.0f * (a.re - b.re)};
-            y[0] = {2.0f * (c.re + d.re), 2.0f * (c.re - d.re)};
-        }
-    }
-    // Z[M/2] is bin M/2, conjugated (and halved).
-    {
-        Complex& a = p[plan.middle];
-        Complex& b = y[plan.middle];
-        a = {2.0f * a.re, 2.0f * a.im};
-        b = {2.0f * b.re, 2.0f * b.im};
-        const HighLow bin = compare_bin<GRADIENT>(a, b, least, floor, sums);
-        sums.log.multiply(bin.high, bin.low);
-        if (GRADIENT) {
-            a = {2.0f * a.re, 2.0f * a.im};
-            b = {2.0f * b.re, 2.0f * b.im};
-        }
-    }
-    for (const BinPair* pair = plan.pairs; pair < plan.pairs + plan.pair_count; ++pair) {
-        Complex a = p[pair->first], b = p[pair->second], c = y[pair->first], d = y[pair->second];
-        separate(a, b, pair->cosine, pair->sine);
-        separate(c, d, pair->cosine, pair->sine);
-        const HighLow one = compare_bin<GRADIENT>(a, c, least, floor, sums);
-        const HighLow two = compare_bin<GRADIENT>(b, d, least, floor, sums);
-        sums.log.multiply(one.high * two.high, one.low * two.low);
-        if (GRADIENT) {
-            separate_adjoint(a, b, pair->cosine, pair->sine);
-            separate_adjoint(c, d, pair->cosine, pair->sine);
-            p[pair->first] = a;
-            p[pair->second] = b;
-            y[pair->first] = c;
-            y[pair->second] = d;
-        }
+    single_bins<GRADIENT>(p, y, plan.middle, least, floor, sums);
+    Chunk chunk;
+    for (int begin = 0; begin < plan.pair_count; begin += Chunk::PAIRS) {
+        const BinPair* pairs = plan.pairs + begin;
+        const int left = plan.pair_count - begin, count = left < Chunk::PAIRS ? left : Chunk::PAIRS;
+        chunk_powers<GRADIENT>(pairs, count, p, y, chunk);
+        chunk_factors<GRADIENT>(chunk, count, least, floor, sums);
+        if (GRADIENT) chunk_gradients(pairs, count, chunk, p, y);
     }
 }
 
