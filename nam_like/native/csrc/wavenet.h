@@ -19,7 +19,7 @@ namespace nam {
 
 inline constexpr int MAX_CHANNELS = 64;    // of any row group
 inline constexpr int MAX_SOURCES = 1100;   // rows that one mix or dot reads: channels × taps + condition + ones
-inline constexpr int TILE = 256;           // samples that pass through a layer at once
+inline constexpr int TILE = 192;           // samples that pass through a layer at once
 inline constexpr ptrdiff_t TILE_STRIDE = TILE + 16;  // floats between the rows of a tile in working memory
 
 enum class Kind : int {

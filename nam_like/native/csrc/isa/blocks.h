@@ -26,10 +26,14 @@ NAM_INLINE int next_block(int left) {
     return left == 5 ? 3 : left > 4 ? 4 : left;
 }
 
-// The other side of the block: vectors over time in mix_rows, sources in dot_rows.
+// The other side of the block: vectors over time in mix_rows, sources in dot_rows. All divide 12.
 constexpr int across(int channels) {
-    return WIDE ? (channels == 8 ? 3 : channels == 6 ? 4 : channels == 4 ? 6 : channels == 3 ? 6 : 8)
-                : (channels == 4 ? 3 : channels == 3 ? 4 : channels == 2 ? 6 : 8);
+    return WIDE ? (channels == 8 ? 3 : channels == 6 ? 4 : channels == 1 ? 12 : 6)
+                : (channels == 4 ? 3 : channels == 3 ? 4 : channels == 2 ? 6 : 12);
 }
+
+// Samples that all channels of mix_rows pass through before the next ones: a whole number of blocks for every
+// channel count, and few enough that the sources of a wide layer stay in the first level of cache meanwhile.
+inline constexpr ptrdiff_t STEP = 12 * W;
 
 }  // namespace nam::NAM_ISA

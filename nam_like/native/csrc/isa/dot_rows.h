@@ -9,60 +9,80 @@
 
 namespace nam::NAM_ISA {
 
+// Not inlined, for the sake of its registers, as mix_channels. `n` is a whole number of vectors.
 template <int C, int J>
-NAM_INLINE void dot_block(const float* const* gradients, ptrdiff_t gradient_at, const float* const* sources,
-                          ptrdiff_t source_at, ptrdiff_t n, float* sums) {
+NAM_NOINLINE void dot_block(const float* const* gradients, ptrdiff_t gradient_at, const float* const* sources,
+                            ptrdiff_t source_at, ptrdiff_t n, float* sums) {
+    const float *g[C], *s[J];
+    NAM_UNROLL for (int c = 0; c < C; ++c) g[c] = gradients[c] + gradient_at + n;
+    NAM_UNROLL for (int j = 0; j < J; ++j) s[j] = sources[j] + source_at + n;
     vf acc[J][C];
-    for (int j = 0; j < J; ++j)
-        for (int c = 0; c < C; ++c) acc[j][c] = load(sums + (j * C + c) * W);
-    ptrdiff_t t = 0;
-    for (; t + W <= n; t += W) {
+    NAM_UNROLL for (int j = 0; j < J; ++j)
+        NAM_UNROLL for (int c = 0; c < C; ++c) acc[j][c] = load(sums + (j * C + c) * W);
+    for (ptrdiff_t t = -n; t != 0; t += W) {
         vf x[J];
-        for (int j = 0; j < J; ++j) x[j] = load(sources[j] + source_at + t);
-        for (int c = 0; c < C; ++c) {
-            const vf g = load(gradients[c] + gradient_at + t);
-            for (int j = 0; j < J; ++j) acc[j][c] += g * x[j];
+        NAM_UNROLL for (int j = 0; j < J; ++j) x[j] = load(s[j] + t);
+        NAM_UNROLL for (int c = 0; c < C; ++c) {
+            const vf gradient = load(g[c] + t);
+            NAM_UNROLL for (int j = 0; j < J; ++j) acc[j][c] += gradient * x[j];
         }
     }
-    if (t < n) {
-        for (int c = 0; c < C; ++c) {
-            const vf g = load_first(gradients[c] + gradient_at + t, n - t);
-            for (int j = 0; j < J; ++j)
-                acc[j][c] += g * load_first(sources[j] + source_at + t, n - t);
-        }
-    }
-    for (int j = 0; j < J; ++j)
-        for (int c = 0; c < C; ++c) store(sums + (j * C + c) * W, acc[j][c]);
+    NAM_UNROLL for (int j = 0; j < J; ++j)
+        NAM_UNROLL for (int c = 0; c < C; ++c) store(sums + (j * C + c) * W, acc[j][c]);
 }
 
+// The last n < W samples: what is beyond them must not reach the sums, so both sides are cut.
 template <int C>
-void dot_channels(Rows gradients, Rows sources, int count, ptrdiff_t n, float* sums) {
-    constexpr int J = across(C);
-    int j = 0;
-    for (; j + J <= count; j += J, sums += J * C * W)
-        dot_block<C, J>(gradients.row, gradients.at, sources.row + j, sources.at, n, sums);
-    for (; j < count; ++j, sums += C * W)
-        dot_block<C, 1>(gradients.row, gradients.at, sources.row + j, sources.at, n, sums);
+NAM_NOINLINE void dot_rest(const float* const* gradients, ptrdiff_t gradient_at, const float* const* sources,
+                           ptrdiff_t source_at, int count, ptrdiff_t n, float* sums) {
+    for (int j = 0; j < count; ++j) {
+        const vf x = load_first(sources[j] + source_at, n);
+        for (int c = 0; c < C; ++c, sums += W)
+            store(sums, load(sums) + x * load_first(gradients[c] + gradient_at, n));
+    }
 }
 
-// `sums` holds channels × count vectors of W lanes, which the caller zeroes before the first tile.
+// J sources against all channels. The sources stay in the first level of cache while the gradients pass by.
+template <int C>
+NAM_INLINE void dot_sources(Rows gradients, Rows sources, int wide, int count, ptrdiff_t n, float* sums) {
+    const ptrdiff_t whole = n / W * W;
+    if (count == wide) dot_block<C, across(C)>(gradients.row, gradients.at, sources.row, sources.at, whole, sums);
+    else
+        for (int j = 0; j < count; ++j)
+            dot_block<C, 1>(gradients.row, gradients.at, sources.row + j, sources.at, whole, sums + j * C * W);
+    if (whole != n)
+        dot_rest<C>(gradients.row, gradients.at + whole, sources.row, sources.at + whole, count, n - whole, sums);
+}
+
+// `sums` holds channels × count vectors of W lanes, which the caller zeroes before the first tile: for each block
+// of channels all sources, for each source the channels of the block.
 inline void dot_rows(int channels, Rows gradients, Rows sources, int count, ptrdiff_t n, float* sums) {
-    while (channels > 0) {
-        const int block = next_block(channels);
-        switch (block) {
-            case 1: dot_channels<1>(gradients, sources, count, n, sums); break;
-            case 2: dot_channels<2>(gradients, sources, count, n, sums); break;
-            case 3: dot_channels<3>(gradients, sources, count, n, sums); break;
-            case 4: dot_channels<4>(gradients, sources, count, n, sums); break;
-            default:
-                if constexpr (WIDE) {
-                    if (block == 6) dot_channels<6>(gradients, sources, count, n, sums);
-                    else dot_channels<8>(gradients, sources, count, n, sums);
+    for (int j = 0; j < count; j += 12) {
+        const int wide = count - j < 12 ? count - j : 12;
+        for (int c = 0; c < channels;) {
+            const int block = next_block(channels - c);
+            const Rows g{gradients.row + c, gradients.at};
+            float* to = sums + (static_cast<size_t>(c) * count + static_cast<size_t>(j) * block) * W;
+            for (int i = 0; i < wide;) {
+                const int across_block = across(block);
+                const int taken = wide - i < across_block ? wide - i : across_block;
+                const Rows s{sources.row + j + i, sources.at};
+                float* at = to + static_cast<size_t>(i) * block * W;
+                switch (block) {
+                    case 1: dot_sources<1>(g, s, across_block, taken, n, at); break;
+                    case 2: dot_sources<2>(g, s, across_block, taken, n, at); break;
+                    case 3: dot_sources<3>(g, s, across_block, taken, n, at); break;
+                    case 4: dot_sources<4>(g, s, across_block, taken, n, at); break;
+                    default:
+                        if constexpr (WIDE) {
+                            if (block == 6) dot_sources<6>(g, s, across_block, taken, n, at);
+                            else dot_sources<8>(g, s, across_block, taken, n, at);
+                        }
                 }
+                i += taken;
+            }
+            c += block;
         }
-        sums += static_cast<size_t>(block) * count * W;
-        gradients.row += block;
-        channels -= block;
     }
 }
 

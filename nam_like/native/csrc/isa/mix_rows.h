@@ -43,36 +43,42 @@ NAM_INLINE void pack_weights(const float* from, ptrdiff_t row_stride, ptrdiff_t 
 template <int C, int V>
 NAM_INLINE void mix_block(const float* weights, const float* const* sources, int count, ptrdiff_t at,
                           const float* bias, const float* const* base, ptrdiff_t base_at, vf (&acc)[C][V]) {
-    for (int c = 0; c < C; ++c) {
+    NAM_UNROLL for (int c = 0; c < C; ++c) {
         const vf start = splat(bias ? bias[c] : 0.0f);
-        for (int v = 0; v < V; ++v) acc[c][v] = base ? start + load(base[c] + base_at + v * W) : start;
+        NAM_UNROLL for (int v = 0; v < V; ++v) acc[c][v] = start;
     }
-    for (int j = 0; j < count; ++j, weights += C) {
-        const float* source = sources[j] + at;
+    if (base)
+        NAM_UNROLL for (int c = 0; c < C; ++c)
+            NAM_UNROLL for (int v = 0; v < V; ++v) acc[c][v] += load(base[c] + base_at + v * W);
+    for (const float* end = weights + C * count; weights != end; weights += C) {
+        const float* source = *sources++ + at;
         vf x[V];
-        for (int v = 0; v < V; ++v) x[v] = load(source + v * W);
-        for (int c = 0; c < C; ++c) {
+        NAM_UNROLL for (int v = 0; v < V; ++v) x[v] = load(source + v * W);
+        NAM_UNROLL for (int c = 0; c < C; ++c) {
             const vf w = splat(weights[c]);
-            for (int v = 0; v < V; ++v) acc[c][v] += w * x[v];
+            NAM_UNROLL for (int v = 0; v < V; ++v) acc[c][v] += w * x[v];
         }
     }
 }
 
+// Not inlined: in a function of its own the block has all registers, and none of the sums is spilled to memory.
 template <int C>
-void mix_channels(const float* weights, Rows sources, int count, const float* bias, Rows base, OutRows out,
-                  ptrdiff_t n) {
+NAM_NOINLINE void mix_channels(const float* weights, Rows sources, int count, const float* bias, Rows base,
+                               OutRows out, ptrdiff_t n) {
     constexpr int V = across(C);
     ptrdiff_t t = 0;
     for (; t + V * W <= n; t += V * W) {
         vf acc[C][V];
         mix_block<C, V>(weights, sources.row, count, sources.at + t, bias, base.row, base.at + t, acc);
-        for (int c = 0; c < C; ++c)
-            for (int v = 0; v < V; ++v) store(out.row[c] + out.at + t + v * W, acc[c][v]);
+        NAM_UNROLL for (int c = 0; c < C; ++c) {
+            float* to = out.row[c] + out.at + t;
+            NAM_UNROLL for (int v = 0; v < V; ++v) store(to + v * W, acc[c][v]);
+        }
     }
     for (; t < n; t += W) {
         vf acc[C][1];
         mix_block<C, 1>(weights, sources.row, count, sources.at + t, bias, base.row, base.at + t, acc);
-        for (int c = 0; c < C; ++c) {
+        NAM_UNROLL for (int c = 0; c < C; ++c) {
             float* to = out.row[c] + out.at + t;
             if (t + W <= n) store(to, acc[c][0]);
             else store_first(to, acc[c][0], n - t);
@@ -80,9 +86,7 @@ void mix_channels(const float* weights, Rows sources, int count, const float* bi
     }
 }
 
-// Rows must be readable for one vector past their last sample. `bias` and `base.row` may be null; `base` may be
-// `out` itself.
-inline void mix_rows(int channels, const float* weights, Rows sources, int count, const float* bias, Rows base,
+inline void mix_step(int channels, const float* weights, Rows sources, int count, const float* bias, Rows base,
                      OutRows out, ptrdiff_t n) {
     while (channels > 0) {
         const int block = next_block(channels);
@@ -102,6 +106,18 @@ inline void mix_rows(int channels, const float* weights, Rows sources, int count
         if (base.row) base.row += block;
         out.row += block;
         channels -= block;
+    }
+}
+
+// Rows must be readable for one vector past their last sample. `bias` and `base.row` may be null; `base` may be
+// `out` itself.
+inline void mix_rows(int channels, const float* weights, Rows sources, int count, const float* bias, Rows base,
+                     OutRows out, ptrdiff_t n) {
+    for (; n > 0; n -= STEP) {
+        mix_step(channels, weights, sources, count, bias, base, out, n < STEP ? n : STEP);
+        sources.at += STEP;
+        base.at += STEP;
+        out.at += STEP;
     }
 }
 

@@ -12,6 +12,9 @@
 #include <cstring>
 
 #define NAM_INLINE inline __attribute__((always_inline))
+#define NAM_NOINLINE __attribute__((noinline))
+// Before a loop over the elements of a block: only when it is gone altogether do the elements get registers.
+#define NAM_UNROLL _Pragma("GCC unroll 16")
 
 namespace nam::NAM_ISA {
 
