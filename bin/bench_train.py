@@ -22,7 +22,7 @@ from typing import Any
 from benchlib.flops import step_flops
 from benchlib.machine import available_cores, describe_machine, make_batch
 from benchlib.nets import MODELS, Case, amount, make_case, peer_model
-from benchlib.sides import Side, SideError, SideSpec, our_side, peer_side, running, time_in_turn
+from benchlib.sides import Contender, Side, SideError, SideSpec, our_side, peer_side, running, time_in_turn
 
 from nam_like.config.component import component
 from nam_like.errors import UserError
@@ -104,8 +104,11 @@ def check_sides(sides: list[Side]) -> list[dict[str, float]]:
 
 
 def measure_peak(isa: str, threads: int) -> tuple[float, float, str]:
-    """Peak FLOP/s of one thread and of `threads`, and how they were measured."""
-    with running([our_side("peak", isa)], threads) as ([side], _):
+    """Peak FLOP/s of one thread and of `threads`, and how they were measured.
+
+    Nets on plain PyTorch are measured by what the machine could do, too.
+    """
+    with running([our_side("peak", "auto" if isa == "off" else isa)], threads) as ([side], _):
         one, every = side.ask("peak", threads=1), side.ask("peak", threads=threads)
     return one["flops"], every["flops"], every["how"]
 
@@ -172,7 +175,7 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
         make_batch(folder / "batch.npz", case.batch, nx, case.ny)
         set_up(sides, case, folder / "batch.npz", arguments)
         differences = check_sides(sides)
-        times = time_in_turn(sides, arguments.repeats)
+        times = time_in_turn({side.name: Contender(side) for side in sides}, arguments.repeats)
     figures = {name: report(name, taken.summary(), arithmetic) for name, taken in times.items()}
     other = list(figures)[-1]
     ours, theirs = figures["ours"], figures[other]

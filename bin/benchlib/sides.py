@@ -157,30 +157,47 @@ class Times:
         }
 
 
-def time_in_turn(
-    sides: Sequence[Side], rounds: int, *, do: str = "time", warm_up: int = 2, turn: float = 0.25, **kw: Any
-) -> dict[str, Times]:
-    """Time the sides in turn: A, B, A, B.
+@dataclass(frozen=True)
+class Contender:
+    """Something that is timed.
 
-    A turn of a side is as many steps as fill `turn` seconds, so that fast steps run with warm caches as they
-    do in a training.
+    Attributes:
+        side: the worker.
+        do: the request, which takes ``runs`` and answers ``times``.
+        options: further arguments of the request.
+    """
+
+    side: Side
+    do: str = "time"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, runs: int) -> list[tuple[float, float]]:
+        """Wall and CPU seconds of each of so many runs."""
+        times: list[tuple[float, float]] = self.side.ask(self.do, runs=runs, **self.options)["times"]
+        return times
+
+
+def time_in_turn(
+    contenders: Mapping[str, Contender], rounds: int, *, warm_up: int = 1, turn: float = 0.25
+) -> dict[str, Times]:
+    """Time contenders in turn: A, B, A, B.
+
+    A turn is as many runs as fill `turn` seconds, so that fast steps run with warm caches as in a training.
 
     Args:
-        sides: the workers.
+        contenders: what is timed, by name.
         rounds: turns of each.
-        do: the request, which takes ``steps`` and answers ``times``.
-        warm_up: untimed steps before.
-        turn: seconds of a turn, at least one step.
-        kw: further arguments of the request.
+        warm_up: untimed runs before.
+        turn: seconds of a turn, at least one run.
     """
-    steps = {}
-    for side in sides:
-        side.ask(do, steps=warm_up, **kw)
-        fastest = min(wall for wall, _ in side.ask(do, steps=2, **kw)["times"])
-        steps[side.name] = max(1, math.ceil(turn / fastest))
-    times = {side.name: Times() for side in sides}
+    runs = {}
+    for name, contender in contenders.items():
+        contender.run(warm_up)
+        fastest = min(wall for wall, _ in contender.run(2))
+        runs[name] = max(1, math.ceil(turn / fastest))
+    times = {name: Times() for name in contenders}
     for _ in range(rounds):
-        for side in sides:
+        for name, contender in contenders.items():
             time.sleep(SETTLE)
-            times[side.name].add(side.ask(do, steps=steps[side.name], **kw)["times"])
+            times[name].add(contender.run(runs[name]))
     return times

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,20 +47,25 @@ class Trainee:
 
 #: Makes a trainee of ``model.json``'s content, on a device.
 Build = Callable[[dict[str, Any], torch.device], Trainee]
+#: Makes a net of a `.nam` file's content.
+ReadNam = Callable[[dict[str, Any]], nn.Module]
 
 
 class Worker:
-    """Answers requests about one trainee; see the methods.
+    """Answers requests about one net: trains it, or plays audio through it; see the methods.
 
     Args:
         build: makes the trainee.
+        read_nam: makes a net of a `.nam` file's content.
     """
 
-    def __init__(self, build: Build) -> None:
-        self.build = build
+    def __init__(self, build: Build, read_nam: ReadNam) -> None:
+        self.build, self.read_nam = build, read_nam
+        self.net: nn.Module | None = None
         self.device = torch.device("cpu")
         self.batch: tuple[Tensor, Tensor] | None = None
         self.trainee: Trainee | None = None
+        self.audio = torch.zeros(0)
 
     def setup(self, model: dict[str, Any], device: str, threads: int, seed: int) -> Answer:
         """Make the trainee; answers what it is."""
@@ -67,7 +73,7 @@ class Worker:
         torch.manual_seed(seed)
         self.device = torch.device(device)
         self.trainee = self.build(model, self.device)
-        self.trainee.net.train()
+        self.net = self.trainee.net.train()
         about = {"python": platform.python_version(), "torch": torch.__version__, **self.trainee.about}
         parameters = sum(parameter.numel() for parameter in self.trainee.net.parameters())
         return {"about": about, "parameters": parameters}
@@ -109,16 +115,51 @@ class Worker:
         trainee.optimizer.zero_grad()
         return {"loss": float(loss.detach()), "gradient_norm": squares**0.5}
 
-    def time(self, steps: int) -> Answer:
+    def time(self, runs: int) -> Answer:
         """Do steps; answers the wall and the CPU seconds of each, the CPU time of all threads together."""
-        return {"times": [self._timed_step() for _ in range(steps)]}
+        return {"times": [self.timed(self._step) for _ in range(runs)]}
 
-    def _timed_step(self) -> tuple[float, float]:
+    def timed(self, act: Callable[[], object]) -> tuple[float, float]:
+        """Wall and CPU seconds of something."""
         self._finish_device()
         wall, cpu = time.perf_counter(), time.process_time()
-        self._step()
+        act()
         self._finish_device()
         return time.perf_counter() - wall, time.process_time() - cpu
+
+    # -- playing -----------------------------------------------------------------------------------
+
+    def open_net(self, path: str) -> Answer:
+        """Make the net of a `.nam` file, which can be played only; answers why it cannot be read."""
+        torch.set_num_threads(1)
+        try:
+            self.net = self.read_nam(json.loads(Path(path).read_text(encoding="utf-8")))
+        except Exception as error:  # any, since the peer's reader does not know all files
+            return {"problem": f"the file cannot be read: {type(error).__name__}: {error}"}
+        return {}
+
+    def hear(self, path: str) -> Answer:
+        """Take the audio ``(L,)`` of an ``.npy`` file."""
+        self.audio = torch.from_numpy(np.load(path)).to(self.device)
+        return {}
+
+    def render(self, path: str) -> Answer:
+        """Play the audio in one piece, and write what comes out to an ``.npy`` file."""
+        np.save(path, self._play().cpu().numpy())
+        return {}
+
+    def time_render(self, runs: int) -> Answer:
+        """Play the audio in one piece; answers the wall and the CPU seconds of each run."""
+        return {"times": [self.timed(self._play) for _ in range(runs)]}
+
+    @torch.no_grad()
+    def _play(self) -> Tensor:
+        if self.net is None:
+            raise ValueError("expected `setup` or `open_net` first")
+        played: Tensor = self.net.eval()(self.audio[None], pad_start=True)[0]
+        return played
+
+    # -- details -----------------------------------------------------------------------------------
 
     def _step(self) -> None:
         """Forward, loss, backward, optimizer step, zero_grad: what a trainer does with a batch."""
