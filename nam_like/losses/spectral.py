@@ -5,6 +5,7 @@ Source of MRSTFT: Yamamoto, Song and Kim, "Parallel WaveGAN", ICASSP 2020, §2.2
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from nam_like.config.base import PositiveFloat, PositiveInt
 from nam_like.losses.errors import LossError
 from nam_like.losses.pre_emphasis import PreEmphasisConfig, checked
+from nam_like.native import library, mrstft
 
 __all__ = [
     "MRSTFT",
@@ -25,6 +27,8 @@ __all__ = [
     "stft_distance",
     "stft_magnitude",
 ]
+
+log = logging.getLogger(__name__)
 
 FFT_SIZES = (1024, 2048, 512)
 HOP_SIZES = (120, 240, 50)
@@ -113,6 +117,8 @@ class Fourier(nn.Module):
 class MRSTFT(nn.Module):
     """Multi-resolution STFT distance: the mean of :func:`stft_distance` over several resolutions.
 
+    On the CPU the native kernels compute it where they can, value and gradient in one pass.
+
     Args:
         pre_emphasis: coefficient of x[n] − c·x[n−1] put before it, or None.
         fft_sizes: points of the transforms.
@@ -133,6 +139,7 @@ class MRSTFT(nn.Module):
         self.pre_emphasis = pre_emphasis
         self.resolutions = tuple(zip(fft_sizes, hop_sizes, window_lengths, strict=True))
         self.eps = eps
+        self._reported = False
 
     @property
     def least_samples(self) -> int:
@@ -151,6 +158,16 @@ class MRSTFT(nn.Module):
                 f"{', '.join(str(n) for n, _, _ in self.resolutions)} points, but got {target.shape[-1]}; "
                 "set a larger `ny`, or smaller `fft_sizes`"
             )
+        checked(prediction, target, None)
+        spec = mrstft.Spec(self.resolutions, self.eps, self.pre_emphasis)
+        obstacle = mrstft.obstacle(spec, prediction, target)
+        if obstacle:
+            self._report(obstacle)
+            return self.plain(prediction, target)
+        return mrstft.distance(spec, prediction, target, self.plain)
+
+    def plain(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The same on PyTorch alone."""
         prediction, target = checked(prediction, target, self.pre_emphasis)
         total = prediction.new_zeros(())
         for n_fft, hop, length in self.resolutions:
@@ -159,6 +176,12 @@ class MRSTFT(nn.Module):
                 reference = stft_magnitude(target, n_fft, hop, window, self.eps)
             total = total + stft_distance(stft_magnitude(prediction, n_fft, hop, window, self.eps), reference)
         return total / len(self.resolutions)
+
+    def _report(self, obstacle: str) -> None:
+        """Say once why the kernels that are there are not used."""
+        if not self._reported and library.load() is not None:
+            log.info("MRSTFT runs on PyTorch, not on the native kernels: %s", obstacle)
+            self._reported = True
 
 
 class FourierConfig(PreEmphasisConfig):
