@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile as sf
 
 BIN = Path(__file__).parents[1] / "bin"
@@ -42,3 +43,20 @@ def test_the_startup_benchmark_times_our_commands(tmp_path):
     done = run("bench_startup.py", "--runs", 1, "--json", figures)
     assert done.returncode == 0, done.stderr
     assert json.loads(figures.read_text())["medians"]["nam_full --help"] > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_memory_benchmark_measures_both_lengths(tmp_path):
+    figures = tmp_path / "figures.json"
+    done = run(
+        "bench_memory.py", "--hours", 0.005, 0.003, "--steps", 1, "--memory", "mapped", "--json", figures
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())
+    assert [(run["hours"], run["cold"]) for run in found["runs"]] == [
+        (hours, cold) for hours in (0.003, 0.005) for cold in (True, False)
+    ]
+    assert all(50 < run["anonymous"] <= run["peak"] for run in found["runs"])
+    assert all(0 < run["first_step"] < run["seconds"] for run in found["runs"])
+    assert found["ratio"] == pytest.approx(1.0, abs=0.2)

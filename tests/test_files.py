@@ -62,3 +62,32 @@ def test_sha256_of_more_than_one_block(tmp_path):
     data = bytes(range(256)) * 9000
     files.write_bytes_atomic(tmp_path / "x", data)
     assert files.sha256_file(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+def test_sampled_hash_of_a_small_file_is_of_its_size_and_all_its_bytes(tmp_path):
+    path = tmp_path / "a"
+    for content in (b"", b"abc", bytes(range(256)) * 9000):
+        path.write_bytes(content)
+        expected = hashlib.sha256(len(content).to_bytes(8, "little") + content).hexdigest()
+        assert files.sha256_sampled(path) == expected
+
+
+def test_sampled_hash_of_a_large_file_is_of_64_blocks(tmp_path):
+    path, mib, size = tmp_path / "a", 1 << 20, 100_000_000
+    with path.open("wb") as file:
+        file.truncate(size)
+
+    def change(at):
+        with path.open("rb+") as file:
+            file.seek(at)
+            file.write(b"\x01")
+        return files.sha256_sampled(path)
+
+    untouched = files.sha256_sampled(path)
+    assert change(mib + 1000) == untouched  # between the first block and the second
+    found = {untouched, change(0), change((size - mib) * 31 // 63), change(size - 1)}
+    assert len(found) == 4
+    starts = [(size - mib) * number // 63 for number in range(64)]
+    content = path.read_bytes()
+    blocks = b"".join(content[start : start + mib] for start in starts)
+    assert files.sha256_sampled(path) == hashlib.sha256(size.to_bytes(8, "little") + blocks).hexdigest()
