@@ -1,7 +1,8 @@
 """Packaging hooks: the wheel carries ``configs/``, and the native kernels are compiled where a compiler is.
 
 Everything else is in pyproject.toml. The kernels are one shared library without Python's or PyTorch's headers
-(`nam_like/native/csrc`). Files under ``isa/`` are compiled once per instruction set; the library chooses at run
+(`nam_like/native/csrc`). Files under ``isa/`` are compiled once per instruction set; the library chooses at
+run
 time. Without a compiler the package installs all the same and runs on PyTorch alone.
 """
 
@@ -21,7 +22,14 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 CSRC = Path("nam_like/native/csrc")
 #: Contraction to fused multiply-adds is allowed; reordering sums is not, so that results are reproducible.
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+]
 FLAGS += ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes", "-pthread", "-g0"]
 X86_SETS = {
     "baseline": [],

@@ -11,7 +11,7 @@ from typing import Any
 
 from nam_like.deferred import attach, calling, class_of, constant, defer, exempting, telling, withdraw
 
-__all__ = ["VARIABLE", "import_lightning"]
+__all__ = ["VARIABLE", "defer_compiler", "import_lightning"]
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,9 @@ def import_lightning() -> None:
     """Import ``pytorch_lightning``, unless that was done before; see :mod:`nam_like.deferred`."""
     if "pytorch_lightning" in sys.modules:
         return
-    if os.environ.get(VARIABLE, "").lower() not in ("off", "0", "false", "no"):
+    if _allowed():
         try:
+            defer_compiler()
             _defer()
             import pytorch_lightning
         except Exception as error:  # a version that asks in another way
@@ -34,13 +35,22 @@ def import_lightning() -> None:
     import pytorch_lightning  # noqa: F401
 
 
-def _defer() -> None:
-    """Put what Lightning names in place unexecuted."""
+def defer_compiler() -> None:
+    """Put the compiler of torch in place unexecuted: making and stepping an optimizer asks for it."""
     import torch  # noqa: F401 - parent of what is deferred
 
-    # Is this a module that torch.compile made? Leave this function alone when compiling. Do not compile
-    # across this point: asked by Lightning when it is imported, by torch in each optimizer step.
-    defer("torch._dynamo", {"OptimizedModule": class_of, "disable": exempting, "graph_break": telling})
+    if _allowed():
+        # Is this a module that torch.compile made? Leave this function alone when compiling. Do not compile
+        # across this point: asked by Lightning when it is imported, by torch in each optimizer step.
+        defer("torch._dynamo", {"OptimizedModule": class_of, "disable": exempting, "graph_break": telling})
+
+
+def _allowed() -> bool:
+    return os.environ.get(VARIABLE, "").lower() not in ("off", "0", "false", "no")
+
+
+def _defer() -> None:
+    """Put what Lightning names in place unexecuted."""
     # Lightning makes one metric class; the other metrics need SciPy's signal processing, text and images.
     defer(
         "torchmetrics",

@@ -124,6 +124,9 @@ def train_capture(
 
     Returns:
         :attr:`Course.points`.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
     """
     course = Course()
     with tempfile.TemporaryDirectory() as name, quiet_lightning():
@@ -134,5 +137,6 @@ def train_capture(
             if not isinstance(value, Path):
                 paths[-1].write_text(json.dumps(value))
         job = prepare(load_run(*paths, [*QUIET, *overrides]), folder)
-        fit(job, folder, SignalFlag(), course)
+        if fit(job, folder, SignalFlag(), course).interrupted:
+            raise KeyboardInterrupt
     return course.points

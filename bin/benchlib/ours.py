@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class OurWorker(Worker):
 
     def __init__(self, build: Build, read_nam: ReadNam) -> None:
         super().__init__(build, read_nam)
-        self.stream: Any = None
+        self.player: Any = None
 
     def export(self, path: str) -> Answer:
         """Write the net as a `.nam` file."""
@@ -108,37 +109,37 @@ class OurWorker(Worker):
         return {}
 
     def open_stream(self, path: str) -> Answer:
-        """Make the native player of a `.nam` file; answers which kernels play it, or why none does."""
-        try:
-            module = importlib.import_module("nam_like.native.stream")
-        except ModuleNotFoundError:
-            return {"problem": "this version has no native player"}
-        self.stream = module.load(path)
-        if self.stream is None:
-            return {"problem": path_taken()}
-        return {"path": path_taken()}
+        """Make the native player of a `.nam` file; answers what plays it, or why nothing does."""
+        from nam_like.export.player import load
+
+        self.player = load(path)
+        return {"path" if self.player.is_native else "problem": self.player.describe()}
 
     def render_stream(self, block: int, path: str) -> Answer:
         """Stream the audio in blocks, and write what comes out to an ``.npy`` file."""
-        blocks = self._blocks(block)
-        self.stream.reset()
-        np.save(path, np.concatenate([self.stream.process(samples) for samples in blocks]))
+        np.save(path, self._stream(block)())
         return {}
 
     def time_stream(self, block: int, runs: int) -> Answer:
         """Stream the audio in blocks; answers the wall and the CPU seconds of each run through all of it."""
-        blocks = self._blocks(block)
-        process = self.stream.process
-
-        def play() -> None:
-            for samples in blocks:
-                process(samples)
-
+        play = self._stream(block)
         return {"times": [self.timed(play) for _ in range(runs)]}
 
-    def _blocks(self, block: int) -> list[Any]:
-        samples = self.audio.cpu().numpy()
-        return [samples[start : start + block] for start in range(0, len(samples), block)]
+    def _stream(self, block: int) -> Callable[[], np.ndarray]:
+        """A function that streams the audio in blocks into one array, which it returns."""
+        x = self.audio.cpu().numpy()
+        out = np.empty_like(x)
+        parts = [slice(start, start + block) for start in range(0, len(x), block)]
+        blocks = [(x[part], out[part]) for part in parts]
+        player = self.player
+
+        def play() -> np.ndarray:
+            player.reset()
+            for samples, heard in blocks:
+                player.process_into(samples, heard)
+            return out
+
+        return play
 
     def peak(self, threads: int) -> Answer:
         """FLOP/s of `threads` threads in float32, and how it was measured."""

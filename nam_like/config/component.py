@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, core_schema
 from nam_like.config.base import Config, describe
 from nam_like.config.lines import Loc, line, refusal, relocated
 from nam_like.config.signature import config_from_callable, given
+from nam_like.config.source import read_callable
 from nam_like.registry import Entry, Registry, UnknownNameError, did_you_mean, registry_of
 
 __all__ = ["SPELLINGS", "Component", "Members", "Of", "Several", "component"]
@@ -291,7 +292,10 @@ def _validated(entry: Entry, raw: Any, registry: Registry) -> Any:
         return raw
     model: type[BaseModel] | None = entry.load_config()
     if model is None:
-        model = config_from_callable(entry.load(), registry.supplied, tuple(registry.bounds.items()))
+        target = read_callable(entry.target) if isinstance(entry.target, str) else None
+        model = config_from_callable(
+            target or entry.load(), registry.supplied, tuple(registry.bounds.items())
+        )
     return model.model_validate(raw)
 
 

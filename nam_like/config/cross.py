@@ -60,6 +60,7 @@ def _monitor_problems(model: ModelConfig, learning: LearningConfig) -> Iterator[
 
 def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:
     """What the optimiser and the scheduler themselves say to their arguments, asked with one parameter."""
+    defer_compiler()
     import torch
 
     from nam_like.config.model import lacks_total_steps

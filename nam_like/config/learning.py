@@ -23,6 +23,8 @@ __all__ = ["DEFAULT_EXPORTS", "LearningConfig", "TrainerConfig"]
 #: what is exported when the file does not say, as far as the net allows
 DEFAULT_EXPORTS = ("nam", "torchscript")
 _GRADIENT_CLIPS = ("norm", "value")
+#: names that every Lightning knows, so that most files need not ask it
+_ALWAYS = {"accelerator": ("auto", "cpu", "gpu", "cuda", "mps"), "strategy": ("auto", "ddp")}
 _PROFILERS = ("simple", "advanced", "pytorch", "xla")
 
 
@@ -72,6 +74,8 @@ class TrainerConfig(Config):
     @field_validator("accelerator", "strategy", "gradient_clip_algorithm", "profiler", check_fields=False)
     @classmethod
     def _name_exists(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None or value in _ALWAYS.get(str(info.field_name), ()):
+            return value
         known = _choices(str(info.field_name))
         if isinstance(value, str) and value not in known:
             names = ", ".join(sorted(known))

@@ -31,6 +31,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from nam_like.config.base import Config, describe
 from nam_like.config.lines import refusal
+from nam_like.config.source import read_callable
 from nam_like.registry import UnknownNameError, import_path
 
 __all__ = ["Arguments", "Bounds", "config_from_callable", "given"]
@@ -124,7 +125,7 @@ def config_from_callable(
 
 @dataclass(frozen=True)
 class Arguments:
-    """Annotation of a field that holds keyword arguments of a third-party callable, imported when first used.
+    """Annotation of a field that holds keyword arguments of a third-party callable.
 
     The field's value is a :class:`Config`; ``given(value)`` are the arguments to pass on.
 
@@ -142,9 +143,14 @@ class Arguments:
     base: type[Config] = Config
     probe: Callable[[dict[str, Any]], object] | None = None
 
-    def model(self) -> type[Config]:
-        """The derived config model; imports the target."""
-        return config_from_callable(import_path(self.target), self.supplied, self.bounds, self.base)
+    def model(self, *, imported: bool = True) -> type[Config]:
+        """The derived config model.
+
+        Args:
+            imported: import the target; otherwise its signature is read from its source where that is enough.
+        """
+        target = None if imported else read_callable(self.target)
+        return config_from_callable(target or import_path(self.target), self.supplied, self.bounds, self.base)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -169,7 +175,7 @@ class Arguments:
         """
         if isinstance(value, Config):
             return value
-        config = self.model().model_validate(value)
+        config = self.model(imported=False).model_validate(value)
         if self.probe is not None:
             try:
                 self.probe(given(config))

@@ -59,7 +59,9 @@ def available(library: Library) -> list[str]:
     """The instruction sets that this build and this processor have."""
     kept = library.isa
     found = [
-        name for name in CHOICES if name not in ("auto", "off") and library.handle.nam_set_isa(name.encode()) == 0
+        name
+        for name in CHOICES
+        if name not in ("auto", "off") and library.handle.nam_set_isa(name.encode()) == 0
     ]
     library.handle.nam_set_isa(kept.encode())
     return found

@@ -1,7 +1,9 @@
 """A whole WaveNet as one autograd function: forward and backward pass of a batch are one native call each.
 
-A net is described by plain dataclasses of integers (:class:`NetSpec`), and its weights are a flat list of tensors in
-the order of :func:`weight_shapes`. The kernels are ``csrc/isa/wavenet_*.cpp``; what they compute is written down in
+A net is described by plain dataclasses of integers (:class:`NetSpec`), and its weights are a flat list of
+tensors in
+the order of :func:`weight_shapes`. The kernels are ``csrc/isa/wavenet_*.cpp``; what they compute is written
+down in
 ``csrc/wavenet.h``.
 """
 
@@ -59,7 +61,7 @@ class ActivationSpec:
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer: taps, samples between taps, activation (of pairs: both), and whether it has the residual 1×1."""
+    """One layer: taps, samples between taps, activation(s), and whether it has the residual 1×1."""
 
     kernel_size: int
     dilation: int
@@ -106,7 +108,8 @@ class NetSpec:
 def weight_shapes(spec: NetSpec) -> list[tuple[int, ...]]:
     """Shapes of the weights, in the order in which the kernels read them.
 
-    Per array: the 1×1 in front; per layer convolution, its bias, the condition's 1×1, residual 1×1 and bias (where it
+    Per array: the 1×1 in front; per layer convolution, its bias, the condition's 1×1, residual 1×1 and bias
+    (where it
     has one), skip 1×1 and bias, trainable slopes; then the head's convolution and bias.
     """
     shapes: list[tuple[int, ...]] = []
@@ -144,7 +147,9 @@ class Plan:
         self.sizes = [torch.Size(shape).numel() for shape in self.shapes]
         self.weights = sum(self.sizes)
         if self.weights != library.nam_wavenet_weights(handle):
-            raise RuntimeError("the library counts other weights than weight_shapes: it is from another version")
+            raise RuntimeError(
+                "the library counts other weights than weight_shapes: it is from another version"
+            )
         weakref.finalize(self, library.nam_wavenet_destroy, handle)
 
     @property
@@ -171,7 +176,10 @@ def plan(spec: NetSpec) -> Plan | None:
                 integers += [KINDS.index(activation.kind), activation.slopes]
                 reals += [*activation.constants, 0.0, 0.0, 0.0, 0.0][:4]
     handle = library.nam_wavenet_create(
-        (ctypes.c_int64 * len(integers))(*integers), len(integers), (ctypes.c_double * len(reals))(*reals), len(reals)
+        (ctypes.c_int64 * len(integers))(*integers),
+        len(integers),
+        (ctypes.c_double * len(reals))(*reals),
+        len(reals),
     )
     return Plan(spec, handle, library) if handle else None
 
@@ -253,7 +261,9 @@ class WaveNetFunction(torch.autograd.Function):
         # A net that is its own condition gets one gradient for both.
         own = made.spec.own_condition
         for_x = like(ctx.batch, inputs, ctx.length) if needs_x else None
-        for_condition = like(ctx.batch, conditions, ctx.length) if needs_condition or (own and needs_x) else None
+        for_condition = (
+            like(ctx.batch, conditions, ctx.length) if needs_condition or (own and needs_x) else None
+        )
         failed = made.library.nam_wavenet_backward(
             made.handle,
             flat.data_ptr(),

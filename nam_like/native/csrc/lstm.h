@@ -2,7 +2,7 @@
 //
 // Time is cut into windows that gradients do not cross (truncated back-propagation), and windows into chunks of a
 // few steps, which are the unit of work: a chunk passes through one layer after the other while all that it needs
-// stays in the cache. Samples of the batch form groups, one register block each.
+// stays in the cache.
 #pragma once
 #include <cstddef>
 
@@ -43,11 +43,10 @@ struct LstmGradients {
 
 // Sizes in floats and counts, which depend on the shape and the vector width, never on the number of threads.
 struct LstmPlan {
-    int groups;                // parts of the batch that forward may run at the same time
     int tasks;                 // parts of the backward pass, each with weight gradients of its own
     size_t record;             // for LstmCall::record
     size_t weights;            // packed weights for both directions
-    size_t forward_scratch;    // per group
+    size_t forward_scratch;    // per sample
     size_t backward_scratch;   // per thread
     size_t gradient;           // per task
 };
@@ -56,7 +55,7 @@ struct LstmPlan {
 
 NAM_KERNEL(nam::LstmPlan, lstm_plan, (const nam::LstmCall& call))
 NAM_KERNEL(void, lstm_pack, (const nam::LstmCall& call, float* packed))
-// Runs groups first ≤ g < last over all time.
+// Runs samples first ≤ s < last over all time.
 NAM_KERNEL(void, lstm_forward,
            (const nam::LstmCall& call, const float* packed, int first, int last, float* scratch))
 NAM_KERNEL(void, lstm_backward,

@@ -68,13 +68,13 @@ NAM_API float* nam_lstm_record(int set, const LstmCall* call) {
 NAM_API int nam_lstm_forward(int set, const LstmCall* call, int threads) {
     const nam::Kernels run = nam::kernels(static_cast<nam::Isa>(set));
     const nam::LstmPlan plan = run.plan(*call);
-    const int parts = std::max(1, std::min(threads, plan.groups));
-    const size_t scratch = nam::rounded(plan.forward_scratch * ((plan.groups + parts - 1) / parts));
+    const int parts = std::max(1, std::min(threads, call->batch));
+    const size_t scratch = nam::rounded(plan.forward_scratch * ((call->batch + parts - 1) / parts));
     const nam::Buffer packed(plan.weights), memory(scratch * parts);
     if (!packed.data() || !memory.data()) return -1;
     run.pack(*call, packed.data());
     nam::parallel_for(threads, parts, [&](int part, int worker) {
-        const int first = plan.groups * part / parts, last = plan.groups * (part + 1) / parts;
+        const int first = call->batch * part / parts, last = call->batch * (part + 1) / parts;
         run.forward(*call, packed.data(), first, last, memory.data() + worker * scratch);
     });
     return 0;

@@ -22,6 +22,7 @@ struct Tables {
 std::vector<float> half_hann(int width) {
     std::vector<float> window(static_cast<size_t>(width + width % 2), 0.0f);
     for (int i = 0; i < width; ++i) window[i] = static_cast<float>(0.25 - 0.25 * std::cos(2.0 * PI * i / width));
+    if (width == 1) window[0] = 0.5f;  // by convention, as in PyTorch and SciPy
     return window;
 }
 

@@ -85,9 +85,7 @@ class _Array(torch.autograd.Function):
             ctx.plan, ctx.packing, ctx.has_residual = plan, packing, has_residual
             ctx.head_length = None if head is None else head.shape[-1]
             ctx.save_for_backward(*saved, *([] if condition is None else [condition]))
-        played = launch.conv(
-            total, packed, packing.head, plan.heads, plan.head_taps, bias=plan.head_bias
-        )
+        played = launch.conv(total, packed, packing.head, plan.heads, plan.head_taps, bias=plan.head_bias)
         return signal, played
 
     @staticmethod
@@ -116,7 +114,9 @@ class _Array(torch.autograd.Function):
         sums.of_conv(first_grad, x, 1, packing.rechannel)
         x_grad = None
         if wants_x:
-            x_grad = launch.back_through_conv(first_grad, packed, packing.rechannel, plan.inputs, x.shape[-1], 1)
+            x_grad = launch.back_through_conv(
+                first_grad, packed, packing.rechannel, plan.inputs, x.shape[-1], 1
+            )
         weights = packing.unpack_grads(sums.partials.sum(dim=0))
         return (
             *(None,) * 4,

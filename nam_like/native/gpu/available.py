@@ -48,7 +48,7 @@ def _probe(device: torch.device, interpreter: bool) -> str:
 
         if not works(device):
             return "a Triton kernel gives wrong results here"
-    except Exception as error:  # noqa: BLE001 - whatever stops it, PyTorch plays the net
+    except Exception as error:
         return f"triton does not work here ({type(error).__name__}: {_first_line(error)})"
     return ""
 

@@ -35,7 +35,8 @@ def channel_group(rows: int, columns: int) -> int:
 def unroll(channels: int) -> int:
     """How many of the channels that a convolution sums over stand in one piece of straight code.
 
-    More hide the loads better; beyond 16 the code no longer fits the instruction cache, and takes long to compile.
+    More hide the loads better; beyond 16 the code no longer fits the instruction cache, and takes long to
+    compile.
     """
     return max(count for count in range(1, min(channels, 16) + 1) if channels % count == 0)
 

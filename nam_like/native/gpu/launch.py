@@ -158,7 +158,7 @@ def back_through_conv(
     dilation: int = 1,
     residual_grad: Tensor | None = None,
 ) -> Tensor:
-    """Gradient of a convolution's input ``(B, inputs, x_length)``, plus `residual_grad`, aligned at the end."""
+    """Gradient of a convolution's input ``(B, inputs, x_length)``, plus `residual_grad` at the end."""
     batch, outputs, y_length = y_grad.shape
     lanes = power_of_two(inputs)
     x_grad = y_grad.new_empty(batch, inputs, x_length)

@@ -63,7 +63,9 @@ def process(
             packing = _packing(array, not last)
             parameters = weights[taken : taken + len(packing.shapes)]
             taken += len(parameters)
-            played, head = play_array(array, packing, residual, condition, head, parameters, has_residual=not last)
+            played, head = play_array(
+                array, packing, residual, condition, head, parameters, has_residual=not last
+            )
             residual = x if played is None else played
     return head
 

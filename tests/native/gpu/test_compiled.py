@@ -1,6 +1,7 @@
-"""The kernels compile to machine code of real GPUs, which needs none here; the interpreter does not see types.
+"""The kernels compile to machine code of real GPUs; the interpreter does not see types.
 
-What the launches hand over is recorded and compiled, so that signatures, flags and blocking are the real ones.
+What the launches hand over is recorded and compiled, so that signatures, flags and blocking are the real
+ones.
 """
 
 import importlib.util
@@ -25,7 +26,14 @@ pytestmark = [
     ),
     pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets here"),
 ]
-KERNELS = ("layer_forward", "layer_backward", "convolve", "convolve_back", "correlate_layer", "correlate_conv")
+KERNELS = (
+    "layer_forward",
+    "layer_backward",
+    "convolve",
+    "convolve_back",
+    "correlate_layer",
+    "correlate_conv",
+)
 
 
 class Recorder:
@@ -43,7 +51,9 @@ class Recorder:
     def launch(self, *args, num_warps, **constants):
         named = dict(zip(self.kernel.arg_names, args, strict=False))
         assert len(args) + len(constants) == len(self.kernel.arg_names)
-        unknown = {self.kernel.arg_names[i] if isinstance(i, int) else i for i in self.kernel.do_not_specialize}
+        unknown = {
+            self.kernel.arg_names[i] if isinstance(i, int) else i for i in self.kernel.do_not_specialize
+        }
         signature, attributes = {}, {}
         for index, name in enumerate(self.kernel.arg_names):
             if name in constants:
@@ -68,7 +78,9 @@ def launches_of(net, monkeypatch, length=300):
         described = native.describe(net)
         x = torch.zeros(2, 1, net.receptive_field + length, requires_grad=True)
         weights = [weight() for weight in described.weights]
-        head = wavenet.process(described.arrays, x, x if net.layer_arrays()[0].condition_size else None, weights)
+        head = wavenet.process(
+            described.arrays, x, x if net.layer_arrays()[0].condition_size else None, weights
+        )
         assert head is not None
         head.sum().backward()
     return list(recorded.values())
@@ -85,9 +97,7 @@ def compile_kernel(kernel, signature, attributes, constants, num_warps, capabili
     source = ASTSource(
         kernel, signature, constexprs={(names.index(n),): v for n, v in constants.items()}, attrs=attributes
     )
-    made = triton.compile(
-        source, target=GPUTarget("cuda", capability, 32), options={"num_warps": num_warps}
-    )
+    made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": num_warps})
     tool = Path(compiler.__file__).parent / "bin" / "cuobjdump"
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(made.asm["cubin"])
@@ -101,7 +111,9 @@ def compile_net(net, monkeypatch, capability):
     launches = launches_of(net, monkeypatch)
     assert {launch[0].__name__ for launch in launches} == set(KERNELS)
     return {
-        f"{kernel.__name__} {constants}": compile_kernel(kernel, signature, attributes, constants, warps, capability)
+        f"{kernel.__name__} {constants}": compile_kernel(
+            kernel, signature, attributes, constants, warps, capability
+        )
         for kernel, signature, attributes, constants, warps in launches
     }
 

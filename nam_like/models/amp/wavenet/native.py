@@ -1,4 +1,4 @@
-"""The way from a :class:`WaveNet` to the native kernels: its description, its weights, and whether they cover it."""
+"""The way from a :class:`WaveNet` to the native kernels: description, weights, and whether they cover it."""
 
 from __future__ import annotations
 
@@ -194,7 +194,17 @@ def _activation(module: nn.Module) -> ActivationSpec:
     """Describe one pointwise activation; exact types only, because a subclass may do anything."""
     kind = type(module)
     name = kind.__name__
-    if kind in (nn.Identity, nn.Tanh, Fasttanh, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Hardswish, nn.Softsign, Softsigmoid):
+    if kind in (
+        nn.Identity,
+        nn.Tanh,
+        Fasttanh,
+        nn.ReLU,
+        nn.Sigmoid,
+        nn.SiLU,
+        nn.Hardswish,
+        nn.Softsign,
+        Softsigmoid,
+    ):
         return ActivationSpec(name)
     if isinstance(module, nn.LeakyReLU) and kind is nn.LeakyReLU:
         return ActivationSpec(name, (float(module.negative_slope),))

@@ -32,10 +32,8 @@ public:
         : call_(call), out_(out), packed_(packed), time_(call), record_(call), sums_(sums), scratch_(scratch) {
         const Tasks tasks(call);
         const int range = index % tasks.ranges, run = index / tasks.ranges;
-        first_group_ = range * tasks.groups;
-        last_group_ = smaller(first_group_ + tasks.groups, groups_of(call));
-        first_sample_ = first_group_ * GROUP;
-        samples_ = smaller(call.batch, last_group_ * GROUP) - first_sample_;
+        first_sample_ = range * tasks.samples;
+        samples_ = smaller(tasks.samples, call.batch - first_sample_);
         first_window_ = run ? 1 + (run - 1) * tasks.windows : 0;
         last_window_ = run ? smaller(first_window_ + tasks.windows, time_.windows) : 1;
     }
@@ -76,8 +74,8 @@ private:
         return {b.gates.at + rows(step) * GATES, b.gates.next_vector};
     }
 
-    const float* record(int group, const Chunk& chunk, int l) const {
-        return call_.record + group * record_.group + chunk.index * record_.chunk + l * record_.layer;
+    const float* record(int sample, const Chunk& chunk, int l) const {
+        return call_.record + (first_sample_ + sample) * record_.sample + chunk.index * record_.chunk + l * record_.layer;
     }
 
     // At the end of a window: nothing comes from the one that follows.
@@ -95,7 +93,7 @@ private:
         float* sums = sums_;
         for (int l = 0; l < call_.layers; ++l) {
             const Layer layer(call_, l);
-            for (int group = first_group_; group < last_group_; ++group) rebuild(l, layer, group, chunk);
+            for (int sample = 0; sample < samples_; ++sample) rebuild(l, layer, sample, chunk);
             packed += layer.packed_size();
             sums += layer.forward_size();
         }
@@ -126,34 +124,28 @@ private:
     }
 
     // Cells, their tanh and h, from the recorded gates and the state before the chunk.
-    void rebuild(int l, const Layer& layer, int group, const Chunk& chunk) const {
+    void rebuild(int l, const Layer& layer, int sample, const Chunk& chunk) const {
         const Buffers b = buffers(l);
         const bool last = l + 1 == call_.layers;
         const Layer above(call_, last ? l : l + 1);
         float* upper = last ? nullptr : buffers(l + 1).rows + above.input_at;
-        const float* gates = record(group, chunk, l);
+        const float* gates = record(sample, chunk, l);
         const float* state = gates + record_.gates;
-        const int first = group * GROUP - first_sample_, count = samples_of(call_, group);
-        for (int s = 0; s < count; ++s) {
-            std::memcpy(b.cells + (first + s) * layer.units, state + s * 2 * layer.units,
-                        layer.units * sizeof(float));
-            std::memcpy(b.rows + (first + s) * layer.stride, state + (s * 2 + 1) * layer.units,
-                        layer.units * sizeof(float));
-        }
-        for (int t = 0; t < chunk.length; ++t, gates += GROUP * 4 * layer.units)
-            for (int s = 0; s < count; ++s) {
-                const size_t row = rows(t) + first + s, next = row + samples_;
-                for (int v = 0; v < layer.vectors; ++v) {
-                    const float* a = gates + (s * layer.vectors + v) * GATES;
-                    const vf c = load(a + W) * load(b.cells + row * layer.units + v * W) + load(a) * load(a + 2 * W);
-                    const vf tanh_c = cell_tanh(c);
-                    const vf h = load(a + 3 * W) * tanh_c;
-                    store(b.cells + next * layer.units + v * W, c);
-                    store(b.tanhs + row * layer.units + v * W, tanh_c);
-                    store(b.rows + next * layer.stride + v * W, h);
-                    if (upper) store(upper + row * above.stride + v * W, h);
-                }
+        std::memcpy(b.cells + sample * layer.units, state, layer.units * sizeof(float));
+        std::memcpy(b.rows + sample * layer.stride, state + layer.units, layer.units * sizeof(float));
+        for (int t = 0; t < chunk.length; ++t) {
+            const size_t row = rows(t) + sample, next = row + samples_;
+            for (int v = 0; v < layer.vectors; ++v, gates += GATES) {
+                const vf before = load(b.cells + row * layer.units + v * W);
+                const vf c = load(gates + W) * before + load(gates) * load(gates + 2 * W);
+                const vf tanh_c = cell_tanh(c);
+                const vf h = load(gates + 3 * W) * tanh_c;
+                store(b.cells + next * layer.units + v * W, c);
+                store(b.tanhs + row * layer.units + v * W, tanh_c);
+                store(b.rows + next * layer.stride + v * W, h);
+                if (upper) store(upper + row * above.stride + v * W, h);
             }
+        }
     }
 
     // From the gradient of y: that of the head, and of the last layer's h.
@@ -178,10 +170,9 @@ private:
     }
 
     void recurrence(int l, const Layer& layer, const Buffers& b, const float* weights, const Chunk& chunk, int t) const {
-        const float* recorded = record(first_group_, chunk, l) + static_cast<size_t>(t) * GROUP * 4 * layer.units;
+        const float* recorded = record(0, chunk, l) + static_cast<size_t>(t) * 4 * layer.units;
         const auto step_back = [&](int sample, int v, vf dh) {
-            const float* a =
-                recorded + (sample / GROUP) * record_.group + ((sample % GROUP) * layer.vectors + v) * GATES;
+            const float* a = recorded + sample * record_.sample + v * GATES;
             const size_t row = rows(t) + sample, at = row * layer.units + v * W;
             const vf i = load(a), f = load(a + W), g = load(a + 2 * W), o = load(a + 3 * W);
             const vf tanh_c = load(b.tanhs + at), before = load(b.cells + at);
@@ -237,7 +228,7 @@ private:
     const Time time_;
     const Record record_;
     float *sums_, *scratch_;
-    int first_group_, last_group_, first_sample_, samples_, first_window_, last_window_;
+    int first_sample_, samples_, first_window_, last_window_;
 };
 
 }  // namespace

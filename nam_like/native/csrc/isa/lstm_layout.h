@@ -13,12 +13,10 @@
 
 namespace nam::NAM_ISA {
 
-// Samples of a group: with four gates each, the running sums of a register block in the forward pass.
-inline constexpr int GROUP = REGISTERS >= 32 ? 4 : 2;
 inline constexpr int LONGEST_CHUNK = 16;
 // Samples that a task of the backward pass handles together, and about how many tasks there are.
 inline constexpr int TASK_SAMPLES = 8;
-inline constexpr int MOST_TASKS = 48;
+inline constexpr int FEWEST_TASKS = 4, MOST_TASKS = 48;
 
 NAM_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
 NAM_INLINE int round_up(int a, int b) { return divide_up(a, b) * b; }
@@ -96,39 +94,34 @@ struct Time {
     }
 };
 
-// The record: for each group, each chunk and each layer the gates of every step, [step][sample][vector][gate][W],
-// and the state before its first step, [sample][c, h][units].
+// The record: for each sample, each chunk and each layer the gates of every step, [step][vector][gate][W], and the
+// state before its first step, [c, h][units].
 struct Record {
-    size_t gates, layer, chunk, group;  // sizes in floats
+    size_t gates, layer, chunk, sample;  // sizes in floats
 
     NAM_INLINE explicit Record(const LstmCall& call) {
         const Layer any(call, 0);
         const Time time(call);
-        gates = static_cast<size_t>(time.steps) * GROUP * 4 * any.units;
-        layer = gates + static_cast<size_t>(GROUP) * 2 * any.units;
+        gates = static_cast<size_t>(time.steps) * 4 * any.units;
+        layer = gates + 2 * any.units;
         chunk = layer * call.layers;
-        group = chunk * time.chunks();
+        sample = chunk * time.chunks();
     }
 };
 
-NAM_INLINE int groups_of(const LstmCall& call) { return divide_up(call.batch, GROUP); }
-NAM_INLINE int samples_of(const LstmCall& call, int group) {
-    return smaller(GROUP, call.batch - group * GROUP);
-}
-
-// How the backward pass is divided: a task is some groups in some windows. The first window, being the longest,
-// comes first, each with tasks of its own.
+// How the backward pass is divided: a task is some samples in some windows. The first window, being the longest,
+// comes first, with tasks of its own.
 struct Tasks {
-    int groups;   // of a task
-    int ranges;   // of groups
+    int samples;  // of a task
+    int ranges;   // of samples
     int windows;  // of a task after the first window
     int count;
 
     NAM_INLINE explicit Tasks(const LstmCall& call) {
-        const int later = Time(call).windows - 1, all = groups_of(call);
-        groups = TASK_SAMPLES / GROUP;
-        while (groups > 1 && divide_up(all, groups) * (1 + later) < 4) groups /= 2;
-        ranges = divide_up(all, groups);
+        const int later = Time(call).windows - 1;
+        samples = TASK_SAMPLES;
+        while (samples > 1 && divide_up(call.batch, samples) * (1 + later) < FEWEST_TASKS) samples /= 2;
+        ranges = divide_up(call.batch, samples);
         windows = later ? divide_up(later * ranges, MOST_TASKS) : 1;
         count = ranges * (1 + divide_up(later, windows));
     }

@@ -54,22 +54,22 @@ float total(const float* sums, size_t at, int tasks, size_t size) {
 
 LstmPlan lstm_plan(const LstmCall& call) {
     LstmPlan plan = {};
-    plan.groups = groups_of(call);
     const Tasks tasks(call);
+    const Layer any(call, 0);
+    const size_t steps = Time(call).steps;
     plan.tasks = tasks.count;
-    plan.record = Record(call).group * plan.groups;
-    const size_t steps = Time(call).steps, samples = static_cast<size_t>(tasks.groups) * GROUP;
+    plan.record = Record(call).sample * call.batch;
+    plan.weights = any.units;
+    plan.gradient = any.units + W;
+    plan.forward_scratch = 4 * any.units;
+    plan.backward_scratch = steps * tasks.samples * any.units;
     for (int l = 0; l < call.layers; ++l) {
         const Layer layer(call, l);
         plan.weights += layer.packed_size();
         plan.gradient += layer.forward_size();
-        plan.forward_scratch += GROUP * ((steps + 1) * layer.stride + layer.units);
-        plan.backward_scratch += (steps + 1) * samples * (layer.stride + 7 * layer.units);
+        plan.forward_scratch += (steps + 1) * layer.stride + layer.units;
+        plan.backward_scratch += (steps + 1) * tasks.samples * (layer.stride + 7 * layer.units);
     }
-    const Layer any(call, 0);
-    plan.weights += any.units;
-    plan.gradient += any.units + W;
-    plan.backward_scratch += steps * samples * any.units;
     return plan;
 }
 

@@ -11,6 +11,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #define NAM_INLINE inline __attribute__((always_inline))
 #define NAM_NOINLINE __attribute__((noinline))
 // Before a loop over the elements of a block: only when it is gone altogether do the elements get registers.
@@ -58,8 +62,17 @@ NAM_INLINE void store_first(float* p, vf v, ptrdiff_t n) {
 // compiler would have to add.
 NAM_INLINE vf splat(float s) { return s - vf{}; }
 NAM_INLINE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
+// Of not-a-number and another value, both give b. Where a is a constant, GCC makes two instructions of the ternary.
+#if defined(__AVX512F__) && !defined(NAM_VECTOR_WIDTH)
+NAM_INLINE vf max(vf a, vf b) { return _mm512_max_ps(a, b); }
+NAM_INLINE vf min(vf a, vf b) { return _mm512_min_ps(a, b); }
+#elif defined(__AVX2__) && !defined(NAM_VECTOR_WIDTH)
+NAM_INLINE vf max(vf a, vf b) { return _mm256_max_ps(a, b); }
+NAM_INLINE vf min(vf a, vf b) { return _mm256_min_ps(a, b); }
+#else
 NAM_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 NAM_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
+#endif
 NAM_INLINE vf abs(vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); }
 // |magnitude| with the sign of `sign`.
 NAM_INLINE vf copysign(vf magnitude, vf sign) {

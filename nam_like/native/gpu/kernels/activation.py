@@ -26,7 +26,7 @@ NONE = tl.constexpr(PAIRS.index("none"))
 
 @triton.jit
 def tanh(z):
-    """tanh to 2 units in the last place: an odd polynomial near 0, where 1 − 2 / (e^2z + 1) cancels."""
+    """Tanh to 2 units in the last place: an odd polynomial near 0, where 1 − 2 / (e^2z + 1) cancels."""
     size = tl.abs(z)
     square = z * z
     # Least largest relative error on |z| <= 0.55 (1e-9), fitted with Lawson's algorithm.

@@ -26,7 +26,7 @@ def convolve(
     UNROLL: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """y = conv(x) + bias, with `LANES` output channels of which `OUTPUTS` exist."""
+    """Y = conv(x) + bias, with `LANES` output channels of which `OUTPUTS` exist."""
     batch = tl.program_id(1).to(tl.int64)
     length = x_length - (taps - 1) * dilation
     t = tl.program_id(0) * stride + tl.arange(0, TILE)

@@ -1,7 +1,9 @@
 """All weight gradients: how two signals go together, summed over time, in a fixed order.
 
-The gradient of a convolution's weight W[m, c, k] is Σ_t u[m, t] · v[c, t + k·dilation], u being the gradient of
-its output and v its input; that of its bias is Σ_t u[m, t]. Every program sums a stretch of one item of the batch
+The gradient of a convolution's weight W[m, c, k] is Σ_t u[m, t] · v[c, t + k·dilation], u being the
+gradient of
+its output and v its input; that of its bias is Σ_t u[m, t]. Every program sums a stretch of one item of the
+batch
 for some channels of v and writes it to a row of its own; the rows are summed afterwards. No atomic
 operations: the same data gives the same gradients, bit for bit.
 """
@@ -35,7 +37,8 @@ def correlate(
 ):
     """Write Σ_t u[m, t] · v[j, t + shift] for ``j`` in `group` to ``partial[out_at + j · rows + m]``.
 
-    `u` and `v` point to one item of the batch. Σ_t u[m, t] goes to ``partial[bias_at + m]`` unless that is < 0.
+    `u` and `v` point to one item of the batch. Σ_t u[m, t] goes to ``partial[bias_at + m]`` unless that is
+    < 0.
     """
     m = tl.arange(0, ROWS)
     j = group * GROUP + tl.arange(0, GROUP)
@@ -191,7 +194,8 @@ def correlate_conv(
     shift = x_length - y_length - (taps - 1 - tap) * dilation
     sum_at = tl.where(job == 0, bias_at, -1)
     correlate(
-        y_grad + batch * OUTPUTS * y_length, OUTPUTS, y_length, x + batch * INPUTS * x_length, INPUTS, x_length,
+        y_grad + batch * OUTPUTS * y_length, OUTPUTS, y_length, x + batch * INPUTS * x_length, INPUTS,
+        x_length,
         shift, part * steps * TILE, steps, job % groups,
         partial, conv_at + tap * (INPUTS * OUTPUTS), sum_at, ROWS, GROUP, TILE,
     )  # fmt: skip

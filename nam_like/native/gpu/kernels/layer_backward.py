@@ -86,5 +86,7 @@ def layer_backward(
             mixed = tl.load(at)[:, None] * grad1
             if PAIR != 0:
                 mixed += tl.load(at + LANES)[:, None] * grad2
-            to = condition_grad + (batch * CONDITIONS + d) * condition_length + (condition_length - length) + t
+            to = (
+                condition_grad + (batch * CONDITIONS + d) * condition_length + (condition_length - length) + t
+            )
             tl.store(to, tl.load(to, mask=inside, other=0.0) + tl.sum(mixed, axis=0), mask=inside)

@@ -59,7 +59,7 @@ def layer_forward(
     UNROLL: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """z = conv(x) + mixer(c); a = activation(z); head = before + skip(a); residual = x + 1×1(a).
+    """Z = conv(x) + mixer(c); a = activation(z); head = before + skip(a); residual = x + 1×1(a).
 
     `before` is the sum of the skip terms so far, which may be `head` itself. `LANES` is `WIDTH` filled up to
     a power of two; the packed weights have zeros there. A pair of activations has its second half of the

@@ -1,4 +1,4 @@
-"""These tests run in a process of their own, in which Triton interprets its kernels: see test_interpreted.py."""
+"""These tests run in a process of their own where Triton interprets its kernels; see test_interpreted.py."""
 
 import importlib.util
 import os

@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 from torch import nn
 
+from nam_like.models.amp.wavenet.native import _activation
 from nam_like.models.blocks.activations import (
     Fasttanh,
     LeakyHardtanh,
@@ -13,14 +14,24 @@ from nam_like.models.blocks.activations import (
     PairMultiply,
     Softsigmoid,
 )
-from nam_like.models.amp.wavenet.native import _activation
 from nam_like.native.gpu.kernels.activation import differentiate
 from nam_like.native.gpu.plan import numbers
 from nam_like.native.wavenet import PAIRS
 
 
 @triton.jit
-def apply(z1, z2, grad, y, grad1, grad2, SIZE: tl.constexpr, PAIR: tl.constexpr, ONE: tl.constexpr, TWO: tl.constexpr):
+def apply(
+    z1,
+    z2,
+    grad,
+    y,
+    grad1,
+    grad2,
+    SIZE: tl.constexpr,
+    PAIR: tl.constexpr,
+    ONE: tl.constexpr,
+    TWO: tl.constexpr,
+):
     at = tl.arange(0, SIZE)
     value, first, second = differentiate(
         tl.load(z1 + at), tl.load(z2 + at), tl.load(grad + at), PAIR, ONE, TWO
