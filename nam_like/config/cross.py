@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nam_like.config.component import Component
 from nam_like.config.lines import Loc
 from nam_like.config.logged import logged_names
+from nam_like.lightning import defer_compiler
 from nam_like.registry import did_you_mean
 
 if TYPE_CHECKING:

@@ -27,17 +27,18 @@
 namespace nam::NAM_ISA {
 
 NAM_INLINE vf square_root(vf v) {
-#if defined(__AVX512F__)
-    if (W == 16) return reinterpret_cast<vf>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
-#elif defined(__AVX__)
-    if (W == 8) return reinterpret_cast<vf>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
-#elif defined(NAM_X86)
-    if (W == 4) return reinterpret_cast<vf>(_mm_sqrt_ps(reinterpret_cast<__m128>(v)));
-#elif defined(__aarch64__)
-    if (W == 4) return reinterpret_cast<vf>(vsqrtq_f32(reinterpret_cast<float32x4_t>(v)));
-#endif
+#if defined(__AVX512F__) && !defined(NAM_VECTOR_WIDTH)
+    return reinterpret_cast<vf>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
+#elif defined(__AVX2__) && !defined(NAM_VECTOR_WIDTH)
+    return reinterpret_cast<vf>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
+#elif defined(NAM_X86) && !defined(NAM_VECTOR_WIDTH)
+    return reinterpret_cast<vf>(_mm_sqrt_ps(reinterpret_cast<__m128>(v)));
+#elif defined(__aarch64__) && !defined(NAM_VECTOR_WIDTH)
+    return reinterpret_cast<vf>(vsqrtq_f32(reinterpret_cast<float32x4_t>(v)));
+#else
     for (int i = 0; i < W; ++i) v[i] = std::sqrt(v[i]);
     return v;
+#endif
 }
 
 constexpr int32_t MANTISSA = 0x007fffff, ONE = 0x3f800000, SIGN = static_cast<int32_t>(0x80000000);
