@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from nam_like.models.base import Net
+from nam_like.native import library
 
 __all__ = ["macs_per_sample", "parameter_count", "training_bytes"]
 
@@ -37,7 +38,8 @@ def macs_per_sample(net: Net) -> float:
 
     def flops(samples: int) -> float:
         x = torch.zeros(1, net.receptive_field - 1 + samples, device=device)
-        with _Counter(layers) as counter, torch.no_grad(), _evaluating(net):
+        # On PyTorch: what a native kernel does inside is not seen from here.
+        with library.using("off"), _Counter(layers) as counter, torch.no_grad(), _evaluating(net):
             net(x, *_conditions(net, x), pad_start=False)
         return float(counter.flops)
 

@@ -122,8 +122,10 @@ class _WaveNetEmitter:
 
     def _post_head(self, y: Rows) -> Rows:
         head = self.network.post_head
-        for i in range(len(head.kernels) if head is not None else 0):
-            activation = _activation(self.network.post_head.activation, y.count, self.fast)
+        if head is None:
+            return y
+        for i in range(len(head.kernels)):
+            activation = _activation(head.activation, y.count, self.fast)
             conv = self.network.convs[f"head.{i}"]
             a = self.graph.signal(y.count)
             self.graph.activate(y, activation, out=a)

@@ -114,7 +114,7 @@ def plain(x: Tensor, state: State, weights: Weights, cut: Cut) -> Tensor:
         end = end if begin < end else begin + (cut.truncate or x.shape[1])
         tensors = [tensor for layer in weights.layers for tensor in layer if tensor is not None]
         has_biases = len(tensors) == 4 * len(weights.layers)
-        features, *state_after = torch._VF.lstm(  # type: ignore[attr-defined]
+        features, *state_after = torch._VF.lstm(
             x[:, begin:end], state, tensors, has_biases, len(weights.layers), 0.0, False, False, True
         )
         y = torch.nn.functional.linear(features, weights.head_weight, weights.head_bias)[..., 0]

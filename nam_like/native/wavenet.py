@@ -248,7 +248,7 @@ class WaveNetFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the input, the condition and the weights."""
         made: Plan = ctx.made
@@ -280,7 +280,7 @@ class WaveNetFunction(torch.autograd.Function):
             raise MemoryError("not enough memory for the gradients of a WaveNet")
         if own and for_x is not None and for_condition is not None:
             for_x, for_condition = for_x.add_(for_condition), None
-        pieces = made_weights.split(made.sizes)
+        pieces = torch.split(made_weights, made.sizes)
         grads = (
             piece.view(shape) if need else None
             for piece, shape, need in zip(pieces, ctx.shapes, needs, strict=True)

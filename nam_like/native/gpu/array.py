@@ -89,7 +89,7 @@ class _Array(torch.autograd.Function):
         return signal, played
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, residual_grad: Tensor | None, played_grad: Tensor) -> tuple[Any, ...]:
         plan: ArrayPlan = ctx.plan
         packing: Packing = ctx.packing

@@ -176,7 +176,7 @@ class Packing:
     def unpack_grads(self, grads: Tensor) -> list[Tensor]:
         """The gradients of the parameters from ``(width,)``: views into one vector."""
         flat = grads.index_select(0, self._back)
-        parts = flat.split([math.prod(shape) for shape in self.shapes])
+        parts = torch.split(flat, [math.prod(shape) for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
 

@@ -57,7 +57,8 @@ def process(
     from nam_like.native.gpu.array import play_array
 
     taken, residual, head = 0, x, None
-    with torch.cuda.device_of(x), torch.autocast(x.device.type, enabled=False):
+    device = torch.cuda.device_of(x)  # type: ignore[no-untyped-call]
+    with device, torch.autocast(x.device.type, enabled=False):
         for index, array in enumerate(plans):
             last = index == len(plans) - 1
             packing = _packing(array, not last)

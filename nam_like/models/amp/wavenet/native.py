@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
@@ -232,7 +233,7 @@ def _weights(array: LayerArray, last: bool) -> Iterator[Callable[[], Tensor]]:
         pair = layer.activation if isinstance(layer.activation, PairActivation) else None
         for module in (pair.primary, pair.secondary) if pair is not None else (layer.activation,):
             if isinstance(module, nn.PReLU):
-                yield lambda module=module: module.weight
+                yield partial(getattr, module, "weight")
     yield from _conv(array.head_rechannel)
 
 
