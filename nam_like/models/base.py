@@ -173,6 +173,10 @@ class Net(nn.Module):
             same = bool(y.shape[-1] == x.shape[-1])
         return y[..., past:] if past and same else y
 
+    def runs_on(self, device: torch.device | str = "cpu") -> str:
+        """One line for logs: what plays this net on a device, and why no kernels do where there are some."""
+        return f"PyTorch on {device} (there are no kernels for a {type(self).__name__})"
+
     # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:

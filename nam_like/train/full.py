@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback
 
 from nam_like.config.run import RunConfig
 from nam_like.files import sha256_file, write_text_atomic
+from nam_like.models.base import Net
 from nam_like.train.callbacks.stop import SignalFlag
 from nam_like.train.errors import DivergedError
 from nam_like.train.finish import HandedOn, hand_on, show_results
@@ -77,7 +78,7 @@ def run(
         job = prepare(config, Path(outdir), resume)
         with _shared_folder(job, Path(outdir), command) as folder, flag.installed():
             started = time.monotonic()
-            fitted = fit(job, folder.path, flag, _PointLatest(folder))
+            fitted = fit(job, folder.path, flag, _Begin(folder))
             if not is_main_process():
                 return RunResult(folder.path)
             result = hand_on(job, fitted, folder)  # before anything that is only nice to have
@@ -156,16 +157,22 @@ def _close(folder: RunFolder, fitted: Fitted, seconds: float) -> None:
     )
 
 
-class _PointLatest(Callback):
-    """Moves ``outdir/latest`` when all processes have read what they resume from."""
+class _Begin(Callback):
+    """When training starts: tells what plays the net, and moves ``outdir/latest``."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Point to this run."""
-        if trainer.is_global_zero:
-            self.folder.point_latest()
+        """Log and note what plays the net; all processes have read what they resume from."""
+        if not trainer.is_global_zero:
+            return
+        net: Any = pl_module.net
+        if isinstance(net, Net):
+            runs_on = net.runs_on(pl_module.device)
+            log.info("%s: %s", type(net).__name__, runs_on)
+            self.folder.update(runs_on=runs_on)
+        self.folder.point_latest()
 
 
 def _now() -> str:

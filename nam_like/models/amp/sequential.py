@@ -63,6 +63,11 @@ class Sequential(Net):
             x = cast("Net", model)(x, pad_start=False)
         return x
 
+    def runs_on(self, device: torch.device | str = "cpu") -> str:
+        """What plays each of the nets."""
+        lines = [f"{type(net).__name__}: {net.runs_on(device)}" for net in self.nets()]
+        return "; ".join(dict.fromkeys(lines))
+
     def scale_output(self, gain: float) -> None:
         """Multiply the output by `gain`: the last net does."""
         self.nets()[-1].scale_output(gain)

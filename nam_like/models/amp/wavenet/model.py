@@ -114,6 +114,10 @@ class WaveNet(Net):
         idle = self.layer_arrays()[-1].stack[-1].residual_tensors()
         return y + 0.0 * torch.stack([tensor.sum() for tensor in idle]).sum() if idle else y
 
+    def runs_on(self, device: torch.device | str = "cpu") -> str:
+        """See :meth:`Net.runs_on`."""
+        return native.report(self, device)
+
     # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from nam_like.models.base import is_tracing
 from nam_like.models.blocks.activations import (
     Fasttanh,
     LeakyHardtanh,
@@ -21,10 +20,10 @@ from nam_like.models.blocks.activations import (
     PairMultiply,
     Softsigmoid,
 )
+from nam_like.models.blocks.native import fits, is_watched, report_line
 from nam_like.native import wavenet as kernels
 from nam_like.native.gpu import available
 from nam_like.native.gpu import wavenet as gpu
-from nam_like.native.library import load, status
 from nam_like.native.wavenet import ActivationSpec, ArraySpec, LayerSpec, NetSpec
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
     """
     if available.takes(x.device):
         return _process_on_gpu(net, x, condition)
-    if not _fits(x) or not _fits(condition):
+    if not fits(x) or not fits(condition):
         return None
     own = condition is x
     conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
@@ -84,29 +83,9 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
     return kernels.play(made, x, None if own or not conditions else condition, weights)
 
 
-def _fits(x: Tensor) -> bool:
-    """Whether a tensor is plain float32 on the CPU, and nobody records what is done to it."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not _is_watched()
-        and not torch.is_autocast_enabled("cpu")
-        and load() is not None
-    )
-
-
-def _is_watched() -> bool:
-    """Whether somebody records or transforms what is done."""
-    return (
-        is_tracing()
-        or torch.compiler.is_compiling()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )
-
-
 def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
     """:func:`process` with the kernels for CUDA devices; the log tells once what plays the net."""
-    if _is_watched():
+    if is_watched():
         return None
     described = describe(net)
     line = report(net, x.device)
@@ -133,7 +112,7 @@ def report(net: WaveNet, device: torch.device | str = "cpu") -> str:
         conditions = net.layer_arrays()[0].condition_size
         found = found or gpu.obstacle(describe(net).arrays, conditions, device)
         return f"Triton kernels on {device}" if not found else f"plain PyTorch on {device}: {found}"
-    return f"{status()}, but this net runs on PyTorch: {found}" if found and load() is not None else status()
+    return report_line(device, found)
 
 
 def describe(net: WaveNet) -> Described:
