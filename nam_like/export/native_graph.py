@@ -12,12 +12,17 @@ import numpy as np
 
 from nam_like.export.nam_read import activations as read
 from nam_like.export.nam_read.convnet import ConvNet
+from nam_like.export.nam_read.linear import Linear
+from nam_like.export.nam_read.lstm import LSTM
 from nam_like.export.nam_read.network import Array, CausalConv, Network
 from nam_like.export.nam_read.wavenet import WaveNet
 from nam_like.export.nam_read.wavenet_config import ArraySpec, LayerSpec
-from nam_like.native.stream import Activation, Graph, Rows, Source
+from nam_like.native.stream import Activation, Graph, LstmStack, Rows, Source
 
-__all__ = ["emit"]
+__all__ = ["MAX_TAPS", "emit", "obstacle"]
+
+#: Impulse responses are played tap by tap; from here on a product of spectra is faster.
+MAX_TAPS = 16_384
 
 _PLAIN = {
     "Tanh": Activation("tanh"),
@@ -31,23 +36,55 @@ _PLAIN = {
 }
 
 
-def emit(graph: Graph, network: Network, signal: Rows, *, fast_tanh: bool = False) -> Rows | None:
+def obstacle(network: Network) -> str:
+    """Why the native player cannot play a network; empty if it can."""
+    if isinstance(network, Linear):
+        taps = network.receptive_field
+        return f"an impulse response of more than {MAX_TAPS} taps: {taps}" if taps > MAX_TAPS else ""
+    if isinstance(network, WaveNet):
+        return "" if network.condition is None else obstacle(network.condition)
+    if isinstance(network, ConvNet | LSTM):
+        return ""
+    return f"a network of type {type(network).__name__}"
+
+
+def emit(graph: Graph, network: Network, signal: Rows, *, fast_tanh: bool = False) -> Rows:
     """Add a network to a graph.
 
     Args:
         graph: where it is added.
-        network: from `nam_read`.
+        network: from `nam_read`, without an :func:`obstacle`.
         signal: what goes in.
         fast_tanh: play with the plugins' approximate tanh.
 
     Returns:
-        What comes out, or None for a network that the player does not know.
+        What comes out.
+
+    Raises:
+        ValueError: the player does not know the network.
     """
     if isinstance(network, WaveNet):
         return _WaveNetEmitter(graph, network, fast_tanh).emit(signal)
     if isinstance(network, ConvNet):
         return _convnet(graph, network, signal, fast_tanh)
-    return None
+    if isinstance(network, LSTM):
+        return graph.lstm(graph.signal(1), signal, _lstm(network), fast_tanh=fast_tanh)
+    if isinstance(network, Linear):
+        taps = network.response[::-1].reshape(-1, 1, 1)
+        return graph.mix(graph.signal(1), [Source(signal, taps)], np.array([network.bias]))
+    raise ValueError(f"expected a network that the player knows, but got {obstacle(network)}")
+
+
+def _lstm(network: LSTM) -> LstmStack:
+    tensors, state = network.tensors, network.initial_state()
+    h, c = (state[key] for key in network.keys)
+    return LstmStack(
+        layers=[(tensors[f"{i}.weight"], tensors[f"{i}.bias"]) for i in range(network.layers)],
+        h=h,
+        c=c,
+        head=tensors["head.weight"][0],
+        head_bias=float(tensors["head.bias"][0]),
+    )
 
 
 def _activation(activation: read.Activation, rows: int, fast: bool) -> Activation:
@@ -96,13 +133,11 @@ class _WaveNetEmitter:
         self.fast = fast
         self.scratch: dict[tuple[str, int], Rows] = {}
 
-    def emit(self, signal: Rows) -> Rows | None:
+    def emit(self, signal: Rows) -> Rows:
         network, graph = self.network, self.graph
-        condition: Rows | None = signal
+        condition = signal
         if network.condition is not None:
             condition = emit(graph, network.condition, signal, fast_tanh=self.fast)
-        if condition is None:
-            return None
         x, last = signal, len(network.arrays) - 1
         head = graph.signal(network.arrays[0].skip_width)
         begun = False
@@ -225,7 +260,7 @@ class _WaveNetEmitter:
         if layer.gating != "blended" or f"{prefix}layer1x1_post_film" not in self.network.convs:
             return self.graph.mix(following, [_source(conv, a)], _bias(conv), base=x)
         self.graph.mix(following, [_source(conv, a)], _bias(conv))
-        modulated = self._film(f"{prefix}layer1x1_post_film", following, condition)
+        modulated = self._film(f"{prefix}layer1x1_post_film", following, condition, remembers=True)
         self.graph.activate(x, Activation(), total=modulated, adds=True)
         return modulated
 

@@ -91,10 +91,8 @@ class Player:
         """One line for logs: what plays."""
         if self._native is not None:
             return f"native player ({self._native.isa})"
-        reason = (
-            library.status() if library.load() is None else f"no native player for {self.model.architecture}"
-        )
-        return f"NumPy reader ({reason})"
+        reason = f"the native player does not play {native_graph.obstacle(self.model.network)}"
+        return f"NumPy reader ({library.status() if library.load() is None else reason})"
 
     def process(self, block: ArrayLike) -> Floats:
         """Play the next samples.
@@ -149,8 +147,7 @@ class Player:
 
 def _start_native(model: NamModel, fast_tanh: bool) -> stream.Stream | None:
     """The native player from the state in the file, or None where it cannot play."""
-    if not stream.available():
+    if not stream.available() or native_graph.obstacle(model.network):
         return None
     graph = stream.Graph()
-    output = native_graph.emit(graph, model.network, graph.input, fast_tanh=fast_tanh)
-    return None if output is None else graph.start(output)
+    return graph.start(native_graph.emit(graph, model.network, graph.input, fast_tanh=fast_tanh))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nam_like.errors import UserError
 from nam_like.native import library
 
-__all__ = ["BLOCK", "Activation", "Graph", "Rows", "Source", "Stream", "available"]
+__all__ = ["BLOCK", "Activation", "Graph", "LstmStack", "Rows", "Source", "Stream", "available"]
 
 Floats = NDArray[np.float32]
 
@@ -98,6 +98,24 @@ class Activation:
     slopes: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class LstmStack:
+    """The numbers of an LSTM with H units per layer, gates in the order i, f, g, o.
+
+    Attributes:
+        layers: per layer `(4H, inputs + H)` and `(4H,)`; the first has one input, the others H.
+        h, c: the state to begin with, all layers one after the other: `(layers · H,)` each.
+        head: `(H,)`, the output's weights.
+        head_bias: what is added to the output.
+    """
+
+    layers: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    h: NDArray[np.float64]
+    c: NDArray[np.float64]
+    head: NDArray[np.float64]
+    head_bias: float
+
+
 IDENTITY = Activation()
 
 
@@ -117,6 +135,7 @@ def _functions(handle: ctypes.CDLL) -> ctypes.CDLL:
         "mix": (c_int, [pointer, pointer, pointer, c_int, pointer, pointer, pointer]),
         "activate": (c_int, [pointer] * 4 + [c_int] * 3 + [pointer] * 2 + [c_int] + [pointer] * 2),
         "modulate": (c_int, [pointer] * 5),
+        "lstm": (c_int, [pointer] * 3 + [c_int] * 3 + [pointer] * 3 + [c_float]),
         "start": (c_int, [pointer, c_int]),
         "process": (None, [pointer, pointer, pointer, c_ssize_t]),
         "silence": (None, [pointer, c_ssize_t]),
@@ -253,6 +272,36 @@ class Graph:
         _check(
             self._library.nam_stream_modulate(
                 self._handle, _numbers(out), _numbers(x), _numbers(scale), _numbers(shift)
+            )
+        )
+        return out
+
+    def lstm(self, out: Rows, x: Rows, stack: LstmStack, *, fast_tanh: bool = False) -> Rows:
+        """`out` = a stack of LSTM layers and its linear output on one row; `out` and `x` have one row."""
+        hidden = stack.head.shape[0]
+        layers = len(stack.layers)
+        for what, values, count in (("h", stack.h, layers * hidden), ("c", stack.c, layers * hidden)):
+            _expect(values.shape == (count,), what, values.shape, "a number per unit", count)
+        parts = []
+        for number, (weight, bias) in enumerate(stack.layers):
+            columns = hidden + (hidden if number else 1)
+            _expect(weight.shape == (4 * hidden, columns), "weight", weight.shape, "columns", columns)
+            _expect(bias.shape == (4 * hidden,), "bias", bias.shape, "a number per gate", 4 * hidden)
+            parts += [weight.reshape(-1), bias]
+        weights, head = np.concatenate(parts).astype(np.float32), stack.head.astype(np.float32)
+        initial = np.concatenate([stack.h, stack.c]).astype(np.float32)
+        _check(
+            self._library.nam_stream_lstm(
+                self._handle,
+                _numbers(out),
+                _numbers(x),
+                layers,
+                hidden,
+                fast_tanh,
+                weights.ctypes.data,
+                initial.ctypes.data,
+                head.ctypes.data,
+                stack.head_bias,
             )
         )
         return out

@@ -82,5 +82,8 @@ std::unique_ptr<Operation> make_activate(Player& player, Rows z, Rows out, Rows 
                                          const Activation& primary, const float* primary_slopes,
                                          const Activation& secondary, const float* secondary_slopes);
 std::unique_ptr<Operation> make_modulate(Player& player, Rows out, Rows x, Rows scale, Rows shift);
+// `initial` holds the state that the stream begins with: h of all layers, then c, (layers · hidden) each.
+std::unique_ptr<Operation> make_lstm(Player& player, Rows out, Rows x, int layers, int hidden, bool fast,
+                                     const float* weights, const float* initial, const float* head, float head_bias);
 
 }  // namespace nam::stream

@@ -82,6 +82,17 @@ NAM_API int nam_stream_modulate(void* handle, const int* out, const int* x, cons
     return add(player, [&] { return make_modulate(player, to, from, factor, summand); });
 }
 
+// The arrays are laid out as make_lstm and stream_lstm_pack say.
+NAM_API int nam_stream_lstm(void* handle, const int* out, const int* x, int layers, int hidden, int fast,
+                            const float* weights, const float* initial, const float* head, float head_bias) {
+    Player& player = player_of(handle);
+    const Rows to = rows_of(out), from = rows_of(x);
+    if (!valid(player, to) || !valid(player, from) || layers < 1 || hidden < 1) return WRONG_ROWS;
+    return add(player, [&] {
+        return make_lstm(player, to, from, layers, hidden, fast != 0, weights, initial, head, head_bias);
+    });
+}
+
 NAM_API int nam_stream_start(void* handle, int output) {
     Player& player = player_of(handle);
     if (!player.has(output, 0, 1)) return WRONG_ROWS;

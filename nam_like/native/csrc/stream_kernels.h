@@ -55,8 +55,26 @@ struct StreamModulate {
     TargetRows out;
 };
 
+// A stack of LSTM layers and a linear output, sample by sample. `units` is `hidden` rounded up to whole vectors.
+struct StreamLstm {
+    int layers, hidden;
+    bool fast;             // with the plugins' tanh
+    const float* weights;  // as stream_lstm_pack packed them
+    const float* head;     // (units), zero from `hidden` on
+    float head_bias;
+    float* state;          // per layer h, room for the next h, c, (units) each
+    const float* x;
+    float* y;
+};
+
 }  // namespace nam
 
+// Floats of a state row, and of the packed weights.
+NAM_KERNEL(ptrdiff_t, stream_lstm_units, (int hidden))
+NAM_KERNEL(ptrdiff_t, stream_lstm_packed, (int layers, int hidden))
+// `weights` holds per layer (4 · hidden, inputs + hidden), gates i, f, g, o one after the other, then (4 · hidden) biases.
+NAM_KERNEL(void, stream_lstm_pack, (const float* weights, int layers, int hidden, float* packed))
+NAM_KERNEL(void, stream_lstm, (const nam::StreamLstm& job, ptrdiff_t n))
 NAM_KERNEL(void, stream_pack, (const float* weights, int channels, int sources, float* packed))
 NAM_KERNEL(void, stream_mix, (const nam::StreamMix& job, ptrdiff_t n))
 NAM_KERNEL(void, stream_activate, (const nam::StreamActivate& job, ptrdiff_t n))

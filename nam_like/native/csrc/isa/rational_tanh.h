@@ -9,8 +9,17 @@
 
 namespace nam::NAM_ISA {
 
+// A value before its division.
+struct Ratio {
+    vf above, below;
+};
+
 struct RationalTanh {
     static vf value(vf x) {
+        const Ratio r = ratio(x);
+        return r.above / r.below;
+    }
+    static Ratio ratio(vf x) {
         x = min(splat(8.4f), max(splat(-8.4f), x));
         const vf s = x * x;
         vf p = splat(P4), q = splat(Q4);
@@ -18,7 +27,7 @@ struct RationalTanh {
         p = p * s + P2, q = q * s + Q2;
         p = p * s + P1, q = q * s + Q1;
         p = p * s + 1.0f, q = q * s + 1.0f;
-        return x * p / q;
+        return {x * p, q};
     }
 
 private:
