@@ -218,7 +218,8 @@ class _Finder(MetaPathFinder):
         if present is None:
             return None
         spec = ModuleSpec(fullname, _Present(present))
-        present.__spec__ = spec  # the machinery goes by the spec of the module that has appeared meanwhile
+        # The machinery goes by the spec of the module that has appeared meanwhile; some guard `setattr`.
+        vars(present)["__spec__"] = spec
         return spec
 
 
@@ -235,7 +236,7 @@ class _Present(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Leave it as it is."""
-        module.__spec__ = self.spec
+        vars(module)["__spec__"] = self.spec
 
 
 _finder = _Finder()

@@ -197,6 +197,11 @@ class LearningConfig(Config):
     ema: EmaConfig | None = Field(
         None, description="validate and export a moving average of the weights; null for none"
     )
+    steps_per_launch: PositiveInt | None = Field(
+        None,
+        description="optimizer steps that are collected and done as one, on CUDA devices by one CUDA graph; "
+        "null takes 8 on CUDA devices and 1, step by step, elsewhere",
+    )
 
     @field_validator("curriculum")
     @classmethod
@@ -264,6 +269,8 @@ class LearningConfig(Config):
             dump["threshold_esr"] = self.threshold_esr
         if self.curriculum:
             dump["curriculum"] = [stage.model_dump(exclude_unset=True) for stage in self.curriculum]
+        if self.steps_per_launch is not None:
+            dump["steps_per_launch"] = self.steps_per_launch
         if self.ema is not None:
             dump["ema"] = self.ema.model_dump(exclude_unset=True)
         return dump

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from nam_like.registry import NETS
 from nam_like.train.callbacks.curriculum import optimizer_steps
 from nam_like.train.checkpoints import RECORD
 from nam_like.train.errors import DivergedError
+from nam_like.train.queued import QueuedSteps
 from nam_like.train.random_state import get_random_state, set_random_state
 
 __all__ = ["Batch", "LightningModule"]
@@ -36,7 +36,7 @@ __all__ = ["Batch", "LightningModule"]
 Batch = tuple[Tensor, ...]
 
 
-class LightningModule(pl.LightningModule):
+class LightningModule(QueuedSteps):
     """A net and how it is trained.
 
     Logged per epoch: ``train_loss`` and ``train_<term>`` (means over the batches), ``lr``; per validation:
@@ -120,13 +120,20 @@ class LightningModule(pl.LightningModule):
     # -- steps ------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Evaluate the loss of one batch; the sums behind the logged means stay on the device."""
-        total, values = self.objective(*self.predict_batch(batch))
+        """Evaluate the loss of one batch, or hand it to the queue; the sums stay on the device."""
         if self._lr is None and self.trainer.optimizers:
             self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        latest = torch.stack([total.detach(), *(value.detach() for value in values.values())])
-        self._train_sums = latest if self._train_sums is None else self._train_sums + latest
         self._train_batches += 1
+        return self.train_loss(batch) if self.queue is None else self.queue.push(batch)
+
+    def train_loss(self, batch: Batch) -> Tensor:
+        """The loss of a training batch, which is added to the sums behind the logged means."""
+        total, values = self.objective(*self.predict_batch(batch))
+        latest = torch.stack([total.detach(), *(value.detach() for value in values.values())])
+        if self._train_sums is None:
+            self._train_sums = latest
+        else:
+            self._train_sums += latest  # in place: a recorded step adds where the first ones did
         return cast(Tensor, total)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -170,6 +177,7 @@ class LightningModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the training means, and finish what a run interrupted at the end of an epoch had left."""
+        self.flush()
         self._log_train_means()
         if self._resumed is not None:
             self._step_missed_plateau()
@@ -200,7 +208,8 @@ class LightningModule(pl.LightningModule):
     @property
     def train_mean(self) -> float | None:
         """Mean training loss of this epoch so far (waits for the device); None before the first batch."""
-        return None if self._train_sums is None else float(self._train_sums[0]) / self._train_batches
+        done = self._train_batches - (0 if self.queue is None else self.queue.waiting)
+        return float(self._train_sums[0]) / done if self._train_sums is not None and done else None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact continuation needs, and what the file says about itself."""
@@ -216,7 +225,7 @@ class LightningModule(pl.LightningModule):
             "metrics": self.validated,
             "position": {"epoch": self.trainer.current_epoch, "batch": progress.processed},
             "random_states": random_states,
-            "train_sums": self._train_sums,
+            "train_sums": self._train_sums if self._train_batches else None,
             "train_batches": self._train_batches,
             "lr": self._lr,
             # Between two optimizer steps the gradients belong to the state.
@@ -280,14 +289,15 @@ class LightningModule(pl.LightningModule):
         return values[self.val_loss] if self.val_loss in self.val_metrics else terms[self.val_loss]
 
     def _log_train_means(self) -> None:
-        if self._train_sums is None:
+        if self._train_sums is None or not self._train_batches:
             return
         batches = torch.tensor([self._train_batches], dtype=torch.float64, device=self._train_sums.device)
         sums = self._summed(torch.cat((self._train_sums.double(), batches)))
         means = (sums[:-1] / sums[-1]).tolist()
         names = ("train_loss", *(f"train_{name}" for name in self.objective.active))
         lr = self._lr
-        self._train_sums, self._train_batches, self._lr = None, 0, None
+        self._train_sums.zero_()
+        self._train_batches, self._lr = 0, None
         if not math.isfinite(means[0]) and not all(torch.isfinite(p).all() for p in self.net.parameters()):
             raise DivergedError(
                 f"expected finite weights, but the run diverged in epoch {self.current_epoch + 1} "

@@ -1,32 +1,58 @@
-"""Optimizer steps that are collected and done several at a time; on CUDA devices as one graph.
+"""Optimizer steps that are collected and done several at a time; on CUDA devices as one recording.
 
 A step of a small net is a hundred short kernels, and starting them from Python takes longer than they run. So
-their launches are recorded once (forward pass, loss, backward pass, clipping, optimizer) and then replayed as
-one: batches are copied to where the recorded kernels read them, learning rates go to the device as numbers, and
-nothing waits for the device. On other devices the very same function runs, step by step.
+their launches are recorded once (forward pass, loss, backward pass, clipping, optimizer, average) and then
+replayed as one: batches are copied to where the recorded kernels read them, numbers that change from step to
+step go to the device in one small table, and nothing waits for the device. Without a recorder the very same
+function runs, step by step, and gives what the ordinary loop gives, bit by bit.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-__all__ = ["Clipping", "QueuedSteps", "StepQueue"]
+from nam_like.train.recording import Recorder
+
+__all__ = ["RECORDABLE", "Clipping", "Follower", "StepProgram", "StepQueue"]
 
 log = logging.getLogger(__name__)
 
 Batch = tuple[Tensor, ...]
+#: A number on the host, or where recorded kernels read it: a scalar tensor on the device.
+Number = float | Tensor
 
-#: Steps that are done at once and not recorded: libraries choose and compile their kernels in these.
+#: Steps of each shape that are done at once and not recorded: libraries choose and compile kernels in these.
 WARM_UP = 3
+#: Shapes of batches that are recorded; each takes memory of its own for its batches and recordings.
+MOST_SHAPES = 8
+#: Optimizers that take the learning rate from the device and never wait for it; subclasses may do anything.
+RECORDABLE = (
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+)
+#: What schedules change from step to step, beside the learning rate.
+SCHEDULED = ("betas", "momentum", "alpha", "eps", "weight_decay")
+
+
+class Follower(Protocol):
+    """What is brought up to date after each optimizer step, such as an average of the weights."""
+
+    def next_number(self) -> float:
+        """The number that belongs to the step that is taken up now; called once per step, in order."""
+
+    def follow(self, number: Number) -> None:
+        """Do the update after a step; may be recorded."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,7 @@ class Clipping:
     """Limits gradients by their common norm, or each by its value.
 
     Attributes:
-        limit: None for none.
+        limit: None or 0 for none.
         by_value: clip each value instead of the norm.
     """
 
@@ -51,127 +77,77 @@ class Clipping:
             torch.nn.utils.clip_grad_norm_(parameters, self.limit)
 
 
-@dataclass
-class _Slots:
-    """Where the batches of one shape wait.
-
-    Attributes:
-        batches: the recorded kernels read these.
-        rates: learning rates of each step and parameter group, for steps without graphs.
-        device_rates: the same for the recorded kernels, ``(size, groups)``.
-        sums: summed losses of a launch, ``(K,)``.
-        warm: steps done so far without recording.
-        graphs: recorded launches, by their number of steps.
-    """
-
-    batches: list[Batch]
-    rates: list[list[float]] = field(default_factory=list)
-    device_rates: Tensor | None = None
-    sums: Tensor | None = None
-    warm: int = 0
-    graphs: dict[int, torch.cuda.CUDAGraph] = field(default_factory=dict)
-
-
-class StepQueue:
-    """Takes batches, and does `size` optimizer steps at a time.
+class StepProgram:
+    """One optimizer step, as a function of a batch and of numbers.
 
     Args:
-        losses: of a batch: the loss that is minimised (scalar), and everything that is summed up ``(K,)``.
+        loss: of a batch; called inside the step, so what else it computes is recorded with it.
         optimizer: steps on its parameters.
-        report: called with the sums of a launch ``(K,)`` and its number of steps.
-        size: steps per launch.
         clipping: of the gradients.
-        graphs: record CUDA graphs; the device must be one.
+        followers: called after the optimizer.
     """
 
     def __init__(
         self,
-        losses: Callable[[Batch], tuple[Tensor, Tensor]],
+        loss: Callable[[Batch], Tensor],
         optimizer: Optimizer,
-        report: Callable[[Tensor, int], None],
-        *,
-        size: int,
         clipping: Clipping | None = None,
-        graphs: bool = False,
+        followers: Sequence[Follower] = (),
     ) -> None:
-        self.losses = losses
+        self.loss = loss
         self.optimizer = optimizer
-        self.report = report
-        self.size = size
         self.clipping = clipping or Clipping()
-        self.graphs = graphs
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._shapes: dict[Any, _Slots] = {}
-        self._current: _Slots | None = None
-        self._pool: Any = None
-        self._latest = torch.zeros((), device=self.parameters[0].device)
-        if graphs:
-            self._move_counters()
+        self.followers = tuple(followers)
+        self.parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
+        self.device = self.parameters[0].device
+        #: Loss of the latest step, always in the same place.
+        self.latest = torch.zeros((), device=self.device)
 
-    @property
-    def waiting(self) -> int:
-        """Steps that are not done yet."""
-        return 0 if self._current is None else len(self._current.rates)
+    def take_numbers(self) -> list[float]:
+        """The numbers of the step that is taken up now: a learning rate per group, and the followers'."""
+        rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        return [*rates, *(follower.next_number() for follower in self.followers)]
 
-    def push(self, batch: Batch) -> Tensor:
-        """Take a batch and the present learning rates; returns a recent mean loss, scalar."""
-        slots = self._slots_for(batch)
-        if slots is not self._current:
-            self.flush()
-            self._current = slots
-        for waits, given in zip(slots.batches[len(slots.rates)], batch, strict=True):
-            waits.copy_(given, non_blocking=True)
-        slots.rates.append([float(group["lr"]) for group in self.optimizer.param_groups])
-        if len(slots.rates) == self.size or slots.warm < WARM_UP:
-            self.flush()
-        return self._latest
+    def options(self) -> list[dict[str, Any]]:
+        """What schedules may change beside the learning rate, per group."""
+        return [
+            {key: group[key] for key in SCHEDULED if key in group} for group in self.optimizer.param_groups
+        ]
 
-    def flush(self) -> None:
-        """Do what waits. Called wherever somebody looks at the weights."""
-        slots, count = self._current, self.waiting
-        if slots is None or count == 0:
-            return
-        # A validation may already have switched gradients off.
-        with torch.inference_mode(False), torch.enable_grad():
-            if self.graphs and slots.warm >= WARM_UP:
-                sums = self._replay(slots, count)
-            else:
-                sums = self._warm_up(slots, count)
-        slots.rates.clear()
-        self._latest = sums[0] / count
-        self.report(sums, count)
-
-    # -- one launch -------------------------------------------------------------------------------
-
-    def _run(self, slots: _Slots, count: int) -> Tensor:
-        """`count` steps on the batches in the slots; this is what graphs record."""
-        total: Tensor | None = None
-        for number in range(count):
-            losses = self._step(slots.batches[number], slots, number)
-            total = losses if total is None else total + losses
-        if total is None:
-            raise RuntimeError(f"expected at least 1 step, but got {count}")
-        return total
-
-    def _step(self, batch: Batch, slots: _Slots, number: int) -> Tensor:
+    def step(self, batch: Batch, numbers: Sequence[Number], options: Sequence[dict[str, Any]]) -> None:
+        """Do one step with the numbers and options that were in force when the batch came."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss, values = self.losses(batch)
+        loss = self.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         self.clipping(self.parameters)
-        with self._rates_of(slots, number):
+        rates = numbers[: len(self.optimizer.param_groups)]
+        with self._in_force(rates, options):
             self.optimizer.step()
-        return values
+        for follower, number in zip(self.followers, numbers[len(rates) :], strict=True):
+            follower.follow(number)
+        self.latest.copy_(loss.detach())
+
+    def why_not_recorded(self) -> str:
+        """Why the optimizer cannot be recorded; empty where it can."""
+        if type(self.optimizer) in RECORDABLE:
+            return ""
+        return f"{type(self.optimizer).__name__} computes with numbers that are not on the device"
+
+    def move_counters(self) -> None:
+        """Bring the step counters of a resumed optimizer to the device, where recorded kernels count."""
+        for state in self.optimizer.state.values():
+            if isinstance(state.get("step"), Tensor):
+                state["step"] = state["step"].to(self.device)
 
     @contextmanager
-    def _rates_of(self, slots: _Slots, number: int) -> Iterator[None]:
-        """Give the optimizer the rates that were in force when a batch came; put the present ones back."""
+    def _in_force(self, rates: Sequence[Number], options: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Give the optimizer the rates and options of a step; put the present ones back."""
         groups = self.optimizer.param_groups
-        kept = [{key: group[key] for key in ("lr", "capturable") if key in group} for group in groups]
-        for index, group in enumerate(groups):
-            if slots.device_rates is None:
-                group["lr"] = slots.rates[number][index]
-            else:
-                group["lr"] = slots.device_rates[number, index]
+        names = ("lr", "capturable", *SCHEDULED)
+        kept = [{key: group[key] for key in names if key in group} for group in groups]
+        for group, rate, values in zip(groups, rates, options, strict=True):
+            group.update(values, lr=rate)
+            if isinstance(rate, Tensor):
                 group["capturable"] = True
         try:
             yield
@@ -179,125 +155,168 @@ class StepQueue:
             for group, values in zip(groups, kept, strict=True):
                 group.update(values)
 
-    def _warm_up(self, slots: _Slots, count: int) -> Tensor:
-        """Steps without a recording; before one they run on a stream beside the main one, as recordings do."""
+
+@dataclass
+class _Slots:
+    """Where the batches of one shape wait.
+
+    Attributes:
+        batches: the recorded kernels read these.
+        numbers: of each waiting step.
+        options: of each waiting step.
+        table: the numbers on the device, ``(size, numbers)``; None without a recorder.
+        warm: steps done so far without a recording.
+        recordings: replay so many steps, with these options.
+    """
+
+    batches: list[Batch] = field(default_factory=list)
+    numbers: list[list[float]] = field(default_factory=list)
+    options: list[list[dict[str, Any]]] = field(default_factory=list)
+    table: Tensor | None = None
+    warm: int = 0
+    recordings: dict[int, tuple[Callable[[], None], list[dict[str, Any]]]] = field(default_factory=dict)
+
+
+class StepQueue:
+    """Takes batches, and does `size` optimizer steps at a time.
+
+    Args:
+        program: a step.
+        size: steps per launch.
+        recorder: records and replays launches; None does the steps one by one.
+    """
+
+    def __init__(self, program: StepProgram, size: int, recorder: Recorder | None = None) -> None:
+        self.program = program
+        self.size = size
+        self.recorder = recorder
+        self._shapes: dict[Any, _Slots] = {}
+        self._current: _Slots | None = None
+        if recorder is not None:
+            program.move_counters()
+
+    @property
+    def waiting(self) -> int:
+        """Steps that are not done yet."""
+        return 0 if self._current is None else len(self._current.numbers)
+
+    def push(self, batch: Batch) -> Tensor:
+        """Take a batch, with the numbers and options now in force; returns the latest known loss, scalar."""
+        slots = self._slots_for(batch)
+        if slots is not self._current:
+            self.flush()
+            self._current = slots
+        place = len(slots.numbers)
+        if place == len(slots.batches):
+            device = self.program.device
+            slots.batches.append(tuple(torch.empty_like(part, device=device) for part in batch))
+        for waits, given in zip(slots.batches[place], batch, strict=True):
+            waits.copy_(given, non_blocking=True)
+        slots.numbers.append(self.program.take_numbers())
+        slots.options.append(self.program.options())
+        if len(slots.numbers) == self.size or slots.warm < WARM_UP:
+            self.flush()
+        return self.program.latest
+
+    def flush(self) -> None:
+        """Do what waits. Called wherever somebody looks at the weights."""
+        slots, count = self._current, self.waiting
+        if slots is None or count == 0:
+            return
+        # A validation may already have switched gradients off, and a step sets its own precision.
+        kind = self.program.device.type
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(kind, enabled=False):
+            if slots.table is not None:  # without waiting for the device
+                numbers = torch.tensor(slots.numbers, dtype=slots.table.dtype)
+                slots.table[:count].copy_(numbers, non_blocking=True)
+            if not self._replayed(slots, count):
+                self._run_unrecorded(slots, count)
+        slots.numbers.clear()
+        slots.options.clear()
+
+    # -- one launch -------------------------------------------------------------------------------
+
+    def _run(self, slots: _Slots, count: int, options: list[list[dict[str, Any]]]) -> None:
+        """The first `count` steps in the slots; this is what is recorded."""
+        for place in range(count):
+            numbers: Sequence[Number] = (
+                slots.numbers[place] if slots.table is None else slots.table[place].unbind()
+            )
+            self.program.step(slots.batches[place], numbers, options[place])
+
+    def _run_unrecorded(self, slots: _Slots, count: int) -> None:
         slots.warm += count
-        self._send_rates(slots)
-        if not self.graphs:
-            return self._run(slots, count)
-        stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(main)
-        with torch.cuda.stream(stream):
-            sums = self._run(slots, count)
-        main.wait_stream(stream)
-        return sums
+        if self.recorder is None:
+            slots.table = None
+            self._run(slots, count, slots.options)
+        else:
+            self.recorder.warm_up(lambda: self._run(slots, count, slots.options))
 
-    # -- graphs -----------------------------------------------------------------------------------
+    # -- recordings -------------------------------------------------------------------------------
 
-    def _replay(self, slots: _Slots, count: int) -> Tensor:
-        """Replay the recording of a full queue, or that of one step as often as needed."""
-        self._send_rates(slots)
-        if slots.sums is None or slots.device_rates is None:
-            raise RuntimeError("expected steps before the first recording, but there were none")
+    def _replayed(self, slots: _Slots, count: int) -> bool:
+        """Replay the recording of a full queue, or that of one step as often as needed, where that can be."""
+        if self.recorder is None or slots.table is None or slots.warm < WARM_UP:
+            return False
+        replay = self._recording(slots, count if count == self.size else 1)
+        if replay is None:
+            return False
         if count == self.size:
-            self._graph(slots, count).replay()
-            return slots.sums.clone()
-        total = torch.zeros_like(slots.sums)
-        for number in range(count):
-            if number:
-                for first, waits in zip(slots.batches[0], slots.batches[number], strict=True):
+            replay()
+            return True
+        for place in range(count):
+            if place:  # the recording of one step reads the first place
+                for first, waits in zip(slots.batches[0], slots.batches[place], strict=True):
                     first.copy_(waits)
-                slots.device_rates[0].copy_(slots.device_rates[number])
-            self._graph(slots, 1).replay()
-            total += slots.sums
-        return total
+                slots.table[0].copy_(slots.table[place])
+            replay()
+        return True
 
-    def _graph(self, slots: _Slots, count: int) -> torch.cuda.CUDAGraph:
-        graph = slots.graphs.get(count)
-        if graph is None:
-            if slots.sums is None:
-                raise RuntimeError("expected a place for the sums of a recording, but there is none")
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
-                slots.sums.copy_(self._run(slots, count))
-            self._pool = graph.pool()  # recordings never run at the same time, so they share their memory
-            slots.graphs[count] = graph
-        return graph
+    def _recording(self, slots: _Slots, count: int) -> Callable[[], None] | None:
+        """The recording of `count` steps; None where the steps that wait are not such."""
+        options = slots.options[0]
+        if any(other != options for other in slots.options):
+            return None
+        replay, recorded = slots.recordings.get(count, (None, None))
+        if replay is None:
+            replay = self._record(slots, count)
+        elif recorded != options:
+            self._give_up("the schedule changes more than the learning rate")
+            return None
+        return replay
 
-    def _send_rates(self, slots: _Slots) -> None:
-        """Bring the learning rates to the device, without waiting for it."""
-        if slots.device_rates is not None:
-            rates = torch.tensor(slots.rates, dtype=slots.device_rates.dtype)
-            slots.device_rates[: len(rates)].copy_(rates, non_blocking=True)
+    def _record(self, slots: _Slots, count: int) -> Callable[[], None] | None:
+        if self.recorder is None:
+            return None
+        options = list(slots.options)
+        try:
+            replay = self.recorder.record(lambda: self._run(slots, count, options))
+        except Exception as error:  # whatever a net, a loss or an optimizer does that cannot be recorded
+            log.debug("a step could not be recorded", exc_info=True)
+            self._give_up(f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
+            return None
+        finally:
+            self.program.optimizer.zero_grad(set_to_none=True)  # they lie in the memory of the recording
+        slots.recordings[count] = replay, options[0]
+        return replay
+
+    def _give_up(self, why: str) -> None:
+        """Record and replay no more."""
+        log.warning("optimizer steps are no longer recorded, but started one by one: %s", why)
+        self.recorder = None
+        for slots in self._shapes.values():
+            slots.recordings.clear()
 
     def _slots_for(self, batch: Batch) -> _Slots:
         shape = tuple((tuple(part.shape), part.dtype) for part in batch)
         slots = self._shapes.get(shape)
         if slots is None:
-            device = self.parameters[0].device
-            places = [
-                tuple(torch.empty(part.shape, dtype=part.dtype, device=device) for part in batch)
-                for _ in range(self.size)
-            ]
-            slots = self._shapes[shape] = _Slots(places)
-            if self.graphs:
-                slots.device_rates = torch.zeros(self.size, len(self.optimizer.param_groups), device=device)
-                with torch.no_grad():
-                    slots.sums = torch.zeros_like(self.losses(batch)[1])
+            slots = self._shapes[shape] = _Slots()
+            if self.recorder is None:
+                return slots
+            if len(self._shapes) > MOST_SHAPES:
+                self._give_up(f"the batches have more than {MOST_SHAPES} shapes")
+                return slots
+            count = len(self.program.optimizer.param_groups) + len(self.program.followers)
+            slots.table = torch.zeros(self.size, count, device=self.program.device)
         return slots
-
-    def _move_counters(self) -> None:
-        """Bring the step counters of a resumed optimizer to the device, where recorded kernels count."""
-        device = self.parameters[0].device
-        for state in self.optimizer.state.values():
-            if isinstance(state.get("step"), Tensor):
-                state["step"] = state["step"].to(device)
-
-
-class QueuedSteps(pl.LightningModule):
-    """A module whose optimizer steps are done by a :class:`StepQueue` while it has one.
-
-    Lightning still counts every batch as a step and drives schedules, validations and checkpoints. The queue
-    is flushed before anyone looks: before the module is put into evaluation mode, and by :meth:`state_dict`.
-    """
-
-    queue: StepQueue | None = None
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Nothing to do when the queue goes back itself."""
-        if self.queue is None:
-            super().backward(loss, *args, **kwargs)
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Nothing to do when the queue does it itself."""
-        if self.queue is None:
-            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Any,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """Hand the batch to the queue (the closure calls ``training_step``), which steps when it is full."""
-        if self.queue is None:
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        elif optimizer_closure is not None:
-            optimizer_closure()
-
-    def on_validation_model_eval(self) -> None:
-        """Do what waits while the module still trains."""
-        self.flush()
-        super().on_validation_model_eval()
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The state after all steps."""
-        self.flush()
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)
-        return state
-
-    def flush(self) -> None:
-        """Do all steps that wait."""
-        if self.queue is not None:
-            self.queue.flush()

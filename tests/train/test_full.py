@@ -377,3 +377,13 @@ def test_a_configured_logger_writes_into_the_run_folder(tmp_path):
     folder = write_capture(tmp_path, learning={"loggers": [{"name": "csv", "config": {"name": "mine"}}]})
     result = train(folder, "learning.trainer.max_epochs=1")
     assert (result.folder / "mine" / "version_0" / "metrics.csv").is_file()
+
+
+def test_steps_that_are_done_several_at_a_time_give_the_same_model(finished, caplog):
+    folder, result = finished
+    with caplog.at_level(logging.INFO, "nam_like"):
+        queued = train(folder, "learning.steps_per_launch=3", outdir="queued")
+    assert "optimizer steps: 3 per launch, not recorded: the device is no GPU" in caplog.text
+    assert equal(weights_of(queued), weights_of(result))
+    assert (queued.folder / "metrics.csv").read_text() == (result.folder / "metrics.csv").read_text()
+    assert json.loads((queued.folder / "config_learning.json").read_text())["steps_per_launch"] == 3

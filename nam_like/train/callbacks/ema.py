@@ -88,10 +88,24 @@ class Ema(EvaluatedWeights):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Update, if the optimizer has stepped."""
-        if trainer.global_step == self._step:
+        """Update, if the optimizer has stepped; a queue of steps calls :meth:`follow` itself."""
+        if trainer.global_step == self._step or getattr(pl_module, "queue", None) is not None:
             return
         self._step = trainer.global_step
-        decay = decay_at(self.updates, self.decay, self.warm_up)
-        torch._foreach_lerp_(list(self._averages.values()), self._live, 1.0 - decay)
+        self.follow(self.next_number())
+
+    def next_number(self) -> float:
+        """The share that the weights after the next step get."""
+        share = 1.0 - decay_at(self.updates, self.decay, self.warm_up)
         self.updates += 1
+        return share
+
+    def follow(self, share: float | Tensor) -> None:
+        """Move the averages by `share` towards the weights; a tensor is read when a recording is replayed."""
+        averages = list(self._averages.values())
+        if isinstance(share, Tensor):
+            change = torch._foreach_sub(self._live, averages)
+            torch._foreach_mul_(change, share)
+            torch._foreach_add_(averages, change)
+        else:
+            torch._foreach_lerp_(averages, self._live, share)
