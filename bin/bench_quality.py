@@ -2,19 +2,22 @@
 """How long until a capture is as good as the peer's after all its epochs?
 
     python bin/bench_quality.py dry.wav wet.wav --stop 4932379 --peer /path/to/peer/venv/bin/python
-                                [--peer-epochs 100] [--target-esr 0.008] [--seeds 3] [--threads 2]
+                                [--peer-epochs 100] [--target-esr 0.008] [--peer-seconds 3000]
+                                [--peer-cpu-seconds 6000] [--seeds 3] [--threads 2]
                                 [--model MODEL.json] [--learning LEARNING.json] [--json FILE]
 
 Training uses the samples before ``--stop``, validation those from there on. The peer trains the same net as a
 user of it would: its ``nam-full`` with the classic recipe (Adam 0.004, gamma 0.993, batches of 16 × 8192).
 The ESR to reach is the best that it has in ``--peer-epochs``, and its time is that of its run. With
 ``--target-esr`` that run is spared: the ESR is given, and the time is that of one epoch, measured here, times
-the number of epochs.
+the number of epochs. With ``--peer-seconds`` or ``--peer-cpu-seconds``, too, an earlier run of it is recorded
+already (wall, CPU), and the peer need not be there.
 
 Our time is that of the whole command ``nam_full`` with our default recipe, from its start until the exported
 and verified model is there; it stops once a validation has the ESR (``threshold_esr``). The exported file is
-then played by our independent reader. Runs of both sides alternate. The last line is the ratio of the times,
-of the median of our seeds.
+then played by our independent reader. Runs of both sides alternate. On a busy machine CPU times (of all
+threads, ``0`` on Windows) say more than wall times; both are written. The last line is the ratio of the wall
+times where the peer's is known, else of the CPU times, of the median of our seeds.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +43,27 @@ PRESETS = ROOT / "configs"
 Json = dict[str, Any]
 
 
-def command(program: list[str], files: dict[str, Json | Path], folder: Path, threads: int) -> float:
-    """Write the JSONs that are not files yet, run a trainer, and return the wall time in seconds."""
+@dataclass(frozen=True)
+class Spent:
+    """What a command took: `wall` and `cpu` seconds, the latter of all its threads and processes."""
+
+    wall: float
+    cpu: float
+
+
+def median(times: list[Spent]) -> Spent:
+    """The medians of wall and CPU time."""
+    return Spent(statistics.median(t.wall for t in times), statistics.median(t.cpu for t in times))
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all commands so far."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def command(program: list[str], files: dict[str, Json | Path], folder: Path, threads: int) -> Spent:
+    """Write the JSONs that are not files yet, run a trainer, and return what it took."""
     folder.mkdir(parents=True)
     paths = []
     for kind in ("data", "model", "learning"):
@@ -53,7 +76,7 @@ def command(program: list[str], files: dict[str, Json | Path], folder: Path, thr
     options = program[program.index("--") + 1 :] if "--" in program else []
     program = program[: program.index("--")] if "--" in program else program
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    start = time.perf_counter()
+    cpu, start = cpu_of_children(), time.perf_counter()
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(
             [*program, *paths, str(folder / "out"), "--no-show", "--no-plots", *options],
@@ -66,7 +89,7 @@ def command(program: list[str], files: dict[str, Json | Path], folder: Path, thr
         raise SystemExit(
             f"{program[0]} ended with {done.returncode}:\n{(folder / 'log.txt').read_text()[-2000:]}"
         )
-    return time.perf_counter() - start
+    return Spent(time.perf_counter() - start, cpu_of_children() - cpu)
 
 
 class Peer:
@@ -83,31 +106,32 @@ class Peer:
         self.program = [python, str(Path(python).parent / "nam-full")]
         self.files, self.folder, self.threads = files, folder, threads
 
-    def train(self, epochs: int) -> tuple[float, float]:
-        """Seconds of a run of so many epochs, and its best validation ESR."""
+    def train(self, epochs: int) -> tuple[Spent, float]:
+        """What a run of so many epochs takes, and its best validation ESR."""
         learning = json.loads(json.dumps(self.files["learning"]))
         learning["trainer"]["max_epochs"] = epochs
         folder = self.folder / f"{epochs}_epochs_{len(list(self.folder.glob('*')))}"
-        seconds = command(self.program, {**self.files, "learning": learning}, folder, self.threads)
+        spent = command(self.program, {**self.files, "learning": learning}, folder, self.threads)
         found = [re.search(r"ESR=([0-9.e+-]+\d)", path.name) for path in folder.rglob("*.ckpt")]
-        return seconds, min((float(match[1]) for match in found if match), default=math.nan)
+        return spent, min((float(match[1]) for match in found if match), default=math.nan)
 
 
 def our_run(
     device: Any, arguments: argparse.Namespace, target: float, seed: int, folder: Path
 ) -> dict[str, float | None]:
-    """One run of ours: wall seconds of the command, ESR of validation and of the exported file."""
+    """One run of ours: seconds of the command, ESR of validation and of the exported file."""
     settings = [f"learning.threshold_esr={target}", f"learning.seed={seed}"]
     program = [sys.executable, "-m", "nam_like.cli.full", "--"]
     for setting in settings:
         program += ["--set", setting]
     files = {"data": device.data(), "model": arguments.model, "learning": arguments.learning}
-    seconds = command(program, files, folder, arguments.threads)
+    spent = command(program, files, folder, arguments.threads)
     record = json.loads((folder / "out/latest/run.json").read_text())
     metrics = record["best"]["metrics"]
     reached = metrics["ESR"] <= target
     return {
-        "seconds": seconds if reached else None,
+        "seconds": spent.wall if reached else None,
+        "cpu_seconds": spent.cpu if reached else None,
         "fit_seconds": record["seconds"]["fit"],
         "epochs": record["epochs"],
         "steps": record["steps"],
@@ -157,14 +181,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Json:
     from benchlib.capture import Device
 
     device = Device("", arguments.dry.resolve(), arguments.wet.resolve(), arguments.stop)
+    recorded = {"peer_seconds": arguments.peer_seconds, "peer_cpu_seconds": arguments.peer_cpu_seconds}
+    recorded = {name: value for name, value in recorded.items() if value is not None}
     figures: Json = {"threads": arguments.threads, "peer_epochs": arguments.peer_epochs, "ours": []}
-    peer = make_peer(arguments, device, folder / "peer") if arguments.peer else None
+    peer = make_peer(arguments, device, folder / "peer") if arguments.peer and not recorded else None
     target = arguments.target_esr
     if peer is not None and target is None:
-        figures["peer_seconds"], target = peer.train(arguments.peer_epochs)
-        print(f"peer: ESR {target:.6f} in {figures['peer_seconds']:.0f} s", flush=True)
+        spent, target = peer.train(arguments.peer_epochs)
+        recorded = {"peer_seconds": spent.wall, "peer_cpu_seconds": spent.cpu}
+        print(f"peer: ESR {target:.6f} in {spent.wall:.0f} s, {spent.cpu:.0f} s CPU", flush=True)
         peer = None
-    figures["target_esr"] = target
+    figures |= {"target_esr": target, **recorded}
     long, short = [], []
     for seed in range(arguments.seeds):
         if peer is not None:
@@ -175,15 +202,27 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Json:
         if peer is not None:
             long.append(peer.train(1 + arguments.timed_epochs)[0])
     if peer is not None:
-        epoch = (statistics.median(long) - statistics.median(short)) / arguments.timed_epochs
-        figures |= {"peer_epoch_seconds": epoch, "peer_seconds": epoch * arguments.peer_epochs}
-        print(f"peer: {epoch:.1f} s per epoch, {figures['peer_seconds']:.0f} s for {arguments.peer_epochs}")
+        figures |= per_epoch(median(short), median(long), arguments)
+    return figures
+
+
+def per_epoch(short: Spent, long: Spent, arguments: argparse.Namespace) -> Json:
+    """The peer's times of an epoch, and of all, from a run of one epoch and one of some more."""
+    figures: Json = {}
+    for key, some, more in (("", short.wall, long.wall), ("cpu_", short.cpu, long.cpu)):
+        epoch = (more - some) / arguments.timed_epochs
+        figures[f"peer_epoch_{key}seconds"] = epoch
+        # what is no epoch (its start, the export) is paid once
+        figures[f"peer_{key}seconds"] = some + epoch * (arguments.peer_epochs - 1)
+    wall, cpu = figures["peer_seconds"], figures["peer_cpu_seconds"]
+    print(f"peer: {wall:.0f} s for {arguments.peer_epochs} epochs, {cpu:.0f} s CPU")
     return figures
 
 
 def in_words(ours: dict[str, float | None]) -> str:
     """A run of ours in one line."""
-    text = "not reached" if ours["seconds"] is None else f"{ours['seconds']:.1f} s"
+    reached = ours["seconds"] is not None
+    text = f"{ours['seconds']:.1f} s, {ours['cpu_seconds']:.1f} s CPU" if reached else "not reached"
     return (
         f"{text}, {ours['epochs']} epochs, {ours['steps']} steps, ESR {ours['esr']:.6f}, "
         f"of the file {ours['file_esr']:.6f}"
@@ -203,6 +242,10 @@ def main() -> int:
     parser.add_argument("--peer", help="the peer's Python interpreter")
     parser.add_argument("--peer-epochs", type=int, default=100)
     parser.add_argument("--target-esr", type=float, help="spares the peer's complete run")
+    parser.add_argument("--peer-seconds", type=float, help="wall time of its complete run, recorded before")
+    parser.add_argument(
+        "--peer-cpu-seconds", type=float, help="CPU time of its complete run, recorded before"
+    )
     parser.add_argument("--timed-epochs", type=int, default=2, help="epochs that the peer's time is taken of")
     parser.add_argument("--seeds", type=int, default=3, help="how many runs of ours")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -210,24 +253,36 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.peer is None and arguments.target_esr is None:
         parser.error("expected --peer or --target-esr, but got neither")
+    if arguments.target_esr is None and (arguments.peer_seconds or arguments.peer_cpu_seconds):
+        parser.error("expected --target-esr beside the recorded time of the peer, but got none")
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(arguments, Path(folder))
-    seconds = [ours["seconds"] for ours in figures["ours"] if ours["seconds"] is not None]
-    if len(seconds) * 2 > len(figures["ours"]):
-        figures["seconds"] = statistics.median(seconds)
+    last = conclude(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
-    if "seconds" not in figures:
-        print(f"ours did not reach ESR {figures['target_esr']} in most runs")
-        return 1
-    if "peer_seconds" in figures:
-        figures["ratio"] = figures["peer_seconds"] / figures["seconds"]
-        if arguments.json:
-            arguments.json.write_text(json.dumps(figures, indent=1))
-        print(f"ratio of times, peer / ours: {figures['ratio']:.1f}")
-    else:
-        print(f"seconds to ESR {figures['target_esr']}: {figures['seconds']:.1f}")
-    return 0
+    print(last)
+    return 0 if "seconds" in figures else 1
+
+
+def conclude(figures: Json) -> str:
+    """Add medians and ratios to the figures; returns the last line of the report.
+
+    A run that did not get there counts as infinitely long: with as many of them as others there is no median.
+    """
+    reached = [ours for ours in figures["ours"] if ours["seconds"] is not None]
+    target = figures["target_esr"]
+    if len(reached) * 2 <= len(figures["ours"]):
+        return f"ours did not reach ESR {target} in most runs"
+    missed = [math.inf] * (len(figures["ours"]) - len(reached))
+    lines = []
+    for key, name in (("cpu_", "CPU times"), ("", "times")):
+        ours = statistics.median_low([*(run[f"{key}seconds"] for run in reached), *missed])
+        figures[f"{key}seconds"] = ours
+        theirs = figures.get(f"peer_{key}seconds")
+        if theirs is not None and ours > 0:
+            figures[f"{key}ratio"] = theirs / ours
+            lines.append(f"ratio of {name}, peer / ours: {theirs / ours:.1f}")
+    return "\n".join([f"seconds to ESR {target}: {figures['seconds']:.1f}", *lines])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 r"""Train with several recipes, on several devices, with several seeds; tabulate what reaches which ESR when.
 
     python bin/search_recipes.py recipes.json results.json --device jcm=dry.wav,jcm.wav,4932379 --device …
-           [--seeds 0 1] [--only RECIPE …] [--seconds 26] [--target jcm=0.012 …] [--table results.md]
+           [--circuit fuzz=dry.wav,pedal:drive=0.8,4932379 …] [--seeds 0 1] [--only RECIPE …]
+           [--seconds 26] [--target jcm=0.012 …] [--table results.md]
 
 ``recipes.json`` names the files that all recipes start from and what each of them overrides, in the notation
 of ``nam_full --set``:
@@ -10,6 +11,9 @@ of ``nam_full --set``:
     {"model": "configs/model/amp/a1_standard.json", "learning": "configs/learning/amp/default.json",
      "set": ["learning.trainer.max_epochs=10"],
      "recipes": {"adam": [], "soap": ["model.optimizer={\"name\": \"SOAP\"}"]}}
+
+``--circuit`` plays the dry recording through a simulated device (``pedal``, ``amp`` or ``pedal_amp`` with its
+knobs) and captures that; the recording is kept beside ``results.json``.
 
 Each run is added to ``results.json`` when it is done, and runs that stand there already are not repeated. CPU
 and wall time are those of training, without validations, for those depend on how often one looks.
@@ -37,9 +41,10 @@ Result = dict[str, Any]
 
 def runs(arguments: argparse.Namespace, plan: dict[str, Any]) -> Iterator[tuple[str, Any, int]]:
     """Every (recipe, device, seed) that is asked for: all devices and seeds of a recipe, then the next."""
-    from benchlib.capture import Device
+    from benchlib.capture import Device, simulated
 
     devices = [Device.parse(text) for text in arguments.device]
+    devices += [simulated(text, arguments.results.parent) for text in arguments.circuit]
     for recipe in arguments.only or plan["recipes"]:
         for seed in arguments.seeds:
             for device in devices:
@@ -124,6 +129,9 @@ def main() -> int:
     parser.add_argument("recipes", type=Path, help="what is tried")
     parser.add_argument("results", type=Path, help="JSON file that the runs are added to")
     parser.add_argument("--device", action="append", default=[], metavar="NAME=DRY,WET,STOP")
+    parser.add_argument(
+        "--circuit", action="append", default=[], metavar="NAME=DRY,DEVICE[:KNOB=VALUE…],STOP"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="+", metavar="RECIPE", help="these recipes, in this order")
     parser.add_argument("--seconds", type=float, help="train on so much before the validation part (s)")

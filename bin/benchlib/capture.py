@@ -66,6 +66,30 @@ class Device:
         }
 
 
+def simulated(text: str, folder: Path) -> Device:
+    """Read ``name=dry.wav,device:knob=value:…,stop`` and play the recording through that circuit.
+
+    Args:
+        text: ``device`` and its knobs are those of ``nam_like simulate``.
+        folder: gets ``<name>_<device>_<knobs>.wav``, unless it is there already.
+
+    Raises:
+        UserError: there is no such device or knob.
+    """
+    from nam_like.audio.circuits.device import simulate
+    from nam_like.audio.io import read_audio, write_audio
+
+    name, _, rest = text.partition("=")
+    dry, circuit, stop = rest.split(",")
+    kind, *knobs = circuit.split(":")
+    wet = folder / f"{name}_{'_'.join([kind, *knobs])}.wav"
+    if not wet.exists():
+        positions = {knob: float(value) for knob, value in (pair.split("=") for pair in knobs)}
+        played = read_audio(Path(dry))
+        write_audio(wet, simulate(played.samples, played.sample_rate, kind, **positions), played.sample_rate)
+    return Device(name, Path(dry).resolve(), wet.resolve(), int(stop))
+
+
 class Course(Callback):
     """Notes the ESR of every validation, and what it took to get there; validations themselves are not timed.
 
