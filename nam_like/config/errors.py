@@ -71,9 +71,11 @@ class ConfigError(UserError):
 
     Attributes:
         problems: at least one.
+        complete: whether everything was checked; where not, further mistakes may follow these.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, complete: bool = True) -> None:
+        self.complete = complete
         files = list(dict.fromkeys(problem.file for problem in problems))
         self.problems: tuple[Problem, ...] = tuple(
             sorted(dict.fromkeys(problems), key=lambda item: (files.index(item.file), item.line, item.column))
@@ -85,4 +87,6 @@ class ConfigError(UserError):
         files = len({problem.file for problem in self.problems})
         count = len(self.problems)
         total = f"{count} {'error' if count == 1 else 'errors'}" + (f" in {files} files" if files > 1 else "")
+        if not self.complete:
+            total += f"; values are checked once {'it is' if count == 1 else 'they are'} corrected"
         return "\n".join([*(problem.render(color=color) for problem in self.problems), total])

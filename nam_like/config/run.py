@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from nam_like.config import overrides as overriding
-from nam_like.config import references
+from nam_like.config import references, typos
 from nam_like.config.base import Config
 from nam_like.config.cross import cross_problems
 from nam_like.config.data import DataConfig
@@ -96,13 +96,18 @@ def load_run(
         overrides: ``"learning.trainer.max_epochs=5"`` or ``"~model.lr_scheduler"``.
 
     Raises:
-        ConfigError: with every mistake of all three files.
+        ConfigError: with every mistake of all three files; where PyTorch is not imported yet, and there are
+            mistakes that can be told without it, with those alone.
     """
     paths = {"data": data_path, "model": model_path, "learning": learning_path}
     documents = {name: Document.read(name, Path(path)) for name, path in paths.items()}
     problems = [document.unreadable for document in documents.values() if document.unreadable]
     problems += _apply_overrides(documents, overrides)
     problems += _resolve_references(documents)
+    if typos.is_due():
+        problems += _misspelt(documents)
+        if problems:  # told at once; what else is wrong shows when PyTorch has been imported
+            raise ConfigError(_in_order(problems, documents), complete=False)
     with importable(_folders(documents)):
         data = _validate(DataConfig, documents["data"], problems)
         model = _validate(ModelConfig, documents["model"], problems)
@@ -112,6 +117,17 @@ def load_run(
     if problems or data is None or model is None or learning is None:
         raise ConfigError(_in_order(problems, documents))
     return RunConfig(data, model, learning, documents, tuple(overrides))
+
+
+def _misspelt(documents: dict[str, Document]) -> list[Problem]:
+    """Misspelt keys and names; nothing is imported to find them."""
+    problems = []
+    for name, document in documents.items():
+        schema = None if document.unreadable else typos.schema_of(name)
+        if schema is not None:
+            found = typos.typos(document.value, schema)
+            problems += [document.problem(loc, message, key=key) for loc, message, key in found]
+    return problems
 
 
 def _folders(documents: dict[str, Document]) -> list[Path]:
