@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from nam_like.config.base import Config, Int, PositiveFloat, PositiveInt, Str, describe
+from nam_like.config.base import Bool, Config, Int, PositiveFloat, PositiveInt, Str, describe
 from nam_like.config.component import Component, Members, Of, Several
 from nam_like.config.curriculum import StageConfig, check_order
 from nam_like.config.ema import EmaConfig
@@ -202,6 +202,11 @@ class LearningConfig(Config):
         description="optimizer steps that are collected and done as one, on CUDA devices by one CUDA graph; "
         "null takes 8 on CUDA devices and 1, step by step, elsewhere",
     )
+    tf32: Bool = Field(
+        False,
+        description="let training steps on CUDA devices multiply with 10 bits of mantissa where plain "
+        "PyTorch plays the net; the kernels and all validations compute in float32",
+    )
 
     @field_validator("curriculum")
     @classmethod
@@ -216,6 +221,23 @@ class LearningConfig(Config):
             raise refusal(
                 f"expected `min_epochs` to be at most max_epochs {high}, but got {low}",
                 ("trainer", "min_epochs"),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_can_be_so(self) -> Self:
+        every = getattr(self.trainer, "accumulate_grad_batches", 1)
+        if self.steps_per_launch not in (None, 1) and every != 1:
+            raise refusal(
+                f"expected `steps_per_launch` to be 1 with accumulate_grad_batches {every}, "
+                f"but got {self.steps_per_launch}",
+                ("steps_per_launch",),
+            )
+        accelerator = getattr(self.trainer, "accelerator", None)
+        if self.tf32 and accelerator in ("cpu", "mps"):
+            raise refusal(
+                f"expected `tf32` to be false with accelerator '{accelerator}', which has none, but got true",
+                ("tf32",),
             )
         return self
 
@@ -271,6 +293,8 @@ class LearningConfig(Config):
             dump["curriculum"] = [stage.model_dump(exclude_unset=True) for stage in self.curriculum]
         if self.steps_per_launch is not None:
             dump["steps_per_launch"] = self.steps_per_launch
+        if self.tf32:
+            dump["tf32"] = True
         if self.ema is not None:
             dump["ema"] = self.ema.model_dump(exclude_unset=True)
         return dump

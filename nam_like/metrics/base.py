@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AnyMetric", "Metric"]
+__all__ = ["AnyMetric", "Metric", "exact_dtype"]
 
 
 @runtime_checkable
@@ -64,7 +64,9 @@ class Metric(nn.Module):
     def add(self, *values: Tensor | float) -> None:
         """Add to the sums, in float64 (float32 where the device has none)."""
         device = next((value.device for value in values if isinstance(value, Tensor)), torch.device("cpu"))
-        row = torch.stack([torch.as_tensor(value, dtype=_wide(device), device=device) for value in values])
+        row = torch.stack(
+            [torch.as_tensor(value, dtype=exact_dtype(device), device=device) for value in values]
+        )
         self._totals = row if self._totals is None else self._totals + row
 
     def totals(self) -> Tensor:
@@ -72,12 +74,13 @@ class Metric(nn.Module):
         totals = self._totals
         if totals is None:
             device = next(self.buffers()).device
-            totals = torch.zeros(self.sums, dtype=_wide(device), device=device)
+            totals = torch.zeros(self.sums, dtype=exact_dtype(device), device=device)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             totals = totals.clone()
             torch.distributed.all_reduce(totals)
         return totals
 
 
-def _wide(device: torch.device) -> torch.dtype:
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """What long sums are kept in: float64, or float32 where the device has nothing wider."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -16,6 +16,7 @@ from nam_like.config.component import Component
 from nam_like.config.importable import importable
 from nam_like.config.signature import given
 from nam_like.data.curriculum import StagedBatchSampler
+from nam_like.train.callbacks.arithmetic import Arithmetic
 from nam_like.train.callbacks.checkpoints import BestAndLast
 from nam_like.train.callbacks.curriculum import EpochLengths
 from nam_like.train.callbacks.device import DataOnDevice
@@ -80,7 +81,7 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
     if isinstance(job.train_loader.batches, StagedBatchSampler):
         callbacks.append(EpochLengths(job.train_loader.batches))
-    callbacks.append(StepsPerLaunch(learning.steps_per_launch))
+    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch)]
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:

@@ -20,7 +20,7 @@ from nam_like.config.component import Component
 from nam_like.errors import UserError
 from nam_like.losses import time as waveform
 from nam_like.losses.sum import WeightedSum
-from nam_like.metrics.base import AnyMetric
+from nam_like.metrics.base import AnyMetric, exact_dtype
 from nam_like.metrics.esr import ESR, MSE
 from nam_like.optim.build import Schedule, build_optimizer, build_scheduler, needs_total_steps
 from nam_like.registry import NETS
@@ -147,7 +147,8 @@ class LightningModule(QueuedSteps):
         for metric in self._metrics().values():
             metric.update(prediction.float(), target.float())
         samples = float(target.numel())
-        row = torch.stack([total, *values.values(), torch.ones_like(total)]).double() * samples
+        row = torch.stack([total, *values.values(), torch.ones_like(total)])
+        row = row.to(exact_dtype(row.device)) * samples
         self._val_sums = row if self._val_sums is None else self._val_sums + row
 
     def on_validation_epoch_start(self) -> None:
@@ -161,7 +162,7 @@ class LightningModule(QueuedSteps):
         names = ("total", *self.objective.names)
         sums = self._val_sums
         if sums is None:  # this process had no file
-            sums = torch.zeros(len(names) + 1, dtype=torch.float64, device=self.device)
+            sums = torch.zeros(len(names) + 1, dtype=exact_dtype(self.device), device=self.device)
         sums = self._summed(sums)
         terms = dict(zip(names, (sums[:-1] / sums[-1]).tolist(), strict=True))
         values = {f"val_{name}": terms[name] for name in self.objective.names}
@@ -291,8 +292,9 @@ class LightningModule(QueuedSteps):
     def _log_train_means(self) -> None:
         if self._train_sums is None or not self._train_batches:
             return
-        batches = torch.tensor([self._train_batches], dtype=torch.float64, device=self._train_sums.device)
-        sums = self._summed(torch.cat((self._train_sums.double(), batches)))
+        device, exact = self._train_sums.device, exact_dtype(self._train_sums.device)
+        batches = torch.tensor([self._train_batches], dtype=exact, device=device)
+        sums = self._summed(torch.cat((self._train_sums.to(exact), batches)))
         means = (sums[:-1] / sums[-1]).tolist()
         names = ("train_loss", *(f"train_{name}" for name in self.objective.active))
         lr = self._lr

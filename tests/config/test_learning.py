@@ -150,6 +150,17 @@ def test_exporters():
         ({"seed": -1}, ("seed",), "greater than or equal to 0"),
         ({"seed": True}, ("seed",), "expected an integer, but got true"),
         ({"top_k": 0}, ("top_k",), "greater than 0"),
+        ({"steps_per_launch": 0}, ("steps_per_launch",), "greater than 0"),
+        (
+            {"steps_per_launch": 4, "trainer": {"accumulate_grad_batches": 2}},
+            ("steps_per_launch",),
+            "to be 1 with accumulate_grad_batches 2, but got 4",
+        ),
+        (
+            {"tf32": True, "trainer": {"accelerator": "mps"}},
+            ("tf32",),
+            "expected `tf32` to be false with accelerator 'mps'",
+        ),
         ({"threshold_esr": 0}, ("threshold_esr",), "greater than 0"),
         ({"export": ["nma"]}, ("export", 0), "did you mean 'nam'?"),
     ],

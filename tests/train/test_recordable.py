@@ -86,7 +86,7 @@ def test_values_can_be_clipped():
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Muon", "ScheduleFreeAdamW"])
 def test_others_would_wait_and_are_not_recorded(name):
     made = program(name, Clipping())
-    assert made.why_not_recorded() == f"{name} computes with numbers that are not on the device"
+    assert made.why_not_recorded().startswith(f"{name} computes with numbers on the host")
     with pytest.raises((RuntimeError, AssertionError)):
         two_steps(name)
 
