@@ -12,6 +12,7 @@ results to float32 rounding and much more slowly. :meth:`Player.describe` says w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Player:
         elif prewarm:
             self._native.play_silence(model.network.prewarm_samples)
             self._native.save()
+        self._description = _describe(model, self._native)
 
     @property
     def sample_rate(self) -> float | None:
@@ -89,10 +91,7 @@ class Player:
 
     def describe(self) -> str:
         """One line for logs: what plays."""
-        if self._native is not None:
-            return f"native player ({self._native.isa})"
-        reason = f"the native player does not play {native_graph.obstacle(self.model.network)}"
-        return f"NumPy reader ({library.status() if library.load() is None else reason})"
+        return self._description
 
     def process(self, block: ArrayLike) -> Floats:
         """Play the next samples.
@@ -129,13 +128,33 @@ class Player:
         Raises:
             UserError: the arrays are something else.
         """
-        if self._native is None:
-            out[:] = self._reader.process(block)
-            return
         try:
-            self._native.process_into(block, out)
+            if self._native is not None:
+                self._native.process_into(block, out)
+                return
+            stream.check_blocks(block, out)
         except ValueError as error:
             raise UserError(str(error)) from None
+        out[:] = self._reader.process(block)
+
+    def time_blocks(self, x: Floats, block: int) -> NDArray[np.float64]:
+        """Play `x` `(n,)` in blocks and measure each, on one thread.
+
+        Args:
+            x: contiguous float32; what does not fill a block is left out.
+            block: samples per block.
+
+        Returns:
+            Seconds per block, `(n // block,)`.
+        """
+        if self._native is not None:
+            return self._native.time_blocks(x, block)
+        seconds = np.empty(len(x) // block)
+        for number in range(len(seconds)):
+            started = time.perf_counter()
+            self._reader.process(x[number * block : (number + 1) * block])
+            seconds[number] = time.perf_counter() - started
+        return seconds
 
     def reset(self) -> None:
         """Forget the stream: back to the state before its first sample."""
@@ -151,3 +170,11 @@ def _start_native(model: NamModel, fast_tanh: bool) -> stream.Stream | None:
         return None
     graph = stream.Graph()
     return graph.start(native_graph.emit(graph, model.network, graph.input, fast_tanh=fast_tanh))
+
+
+def _describe(model: NamModel, native: stream.Stream | None) -> str:
+    if native is not None:
+        return f"native player ({native.isa})"
+    if library.load() is None:
+        return f"NumPy reader ({library.status()})"
+    return f"NumPy reader (the native player does not play {native_graph.obstacle(model.network)})"

@@ -22,9 +22,20 @@ from numpy.typing import NDArray
 from nam_like.errors import UserError
 from nam_like.native import library
 
-__all__ = ["BLOCK", "Activation", "Graph", "LstmStack", "Rows", "Source", "Stream", "available"]
+__all__ = [
+    "BLOCK",
+    "Activation",
+    "Graph",
+    "LstmStack",
+    "Rows",
+    "Source",
+    "Stream",
+    "available",
+    "check_blocks",
+]
 
 Floats = NDArray[np.float32]
+FLOAT32 = np.dtype(np.float32)
 
 #: Samples that pass through all operations at once (`STREAM_BLOCK` in csrc/stream_kernels.h).
 BLOCK = 64
@@ -197,9 +208,9 @@ class Graph:
     ) -> Rows:
         """`out` = bias + base + Σ over sources and taps of weight · rows; `base` may be `out`."""
         flat = np.concatenate([_flat(source.weight) for source in sources], axis=1)
-        weights = np.ascontiguousarray(flat, np.float32)
+        weights = _rounded(flat)
         _expect(weights.shape[0] == out.count, "weights", weights.shape, "one row per output row", out.count)
-        shift = np.zeros(out.count, np.float32) if bias is None else np.ascontiguousarray(bias, np.float32)
+        shift = np.zeros(out.count, np.float32) if bias is None else _rounded(bias)
         _expect(shift.shape == (out.count,), "bias", shift.shape, "one number per output row", out.count)
         _expect(
             base is None or base.count == out.count, "base", base, "as many rows as the output", out.count
@@ -317,6 +328,12 @@ def _flat(weight: NDArray[Any]) -> NDArray[Any]:
     return weight.transpose(1, 0, 2).reshape(weight.shape[1], -1)
 
 
+def _rounded(values: NDArray[Any]) -> Floats:
+    """As float32; what is too large becomes infinite, as the output then does."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, np.float32)
+
+
 def _activation(activation: Activation) -> tuple[int, Any, Any]:
     kind = KINDS.index(activation.kind)
     return kind, _floats(activation.constants, 4), _floats(activation.slopes, len(activation.slopes))
@@ -325,6 +342,26 @@ def _activation(activation: Activation) -> tuple[int, Any, Any]:
 def _expect(holds: bool, what: str, got: object, expected: str, number: int) -> None:
     if not holds:
         raise ValueError(f"expected {what} to have {expected} ({number}), but got {got}")
+
+
+def check_blocks(block: Floats, out: Floats) -> None:
+    """Refuse arrays that cannot be played from one into the other.
+
+    Raises:
+        ValueError: they are not contiguous float32 of one length, or `out` cannot be written.
+    """
+    if not (
+        block.dtype == FLOAT32
+        and out.dtype == FLOAT32
+        and block.ndim == 1
+        and block.shape == out.shape
+        and block.flags.c_contiguous
+        and out.flags.carray
+    ):
+        raise ValueError(
+            "expected contiguous float32 arrays of one shape (n,), the second writeable,"
+            f" but got {block.dtype} of shape {block.shape} and {out.dtype} of shape {out.shape}"
+        )
 
 
 class Stream:
@@ -348,19 +385,7 @@ class Stream:
         Raises:
             ValueError: the arrays are not contiguous float32 of one length.
         """
-        if (
-            block.dtype != np.float32
-            or out.dtype != np.float32
-            or block.ndim != 1
-            or block.shape != out.shape
-            or not block.flags.c_contiguous
-            or not out.flags.c_contiguous
-            or not out.flags.writeable
-        ):
-            raise ValueError(
-                "expected contiguous float32 arrays of one shape (n,), the second writeable,"
-                f" but got {block.dtype} of shape {block.shape} and {out.dtype} of shape {out.shape}"
-            )
+        check_blocks(block, out)
         self._process(
             self._handle,
             block.__array_interface__["data"][0],
