@@ -124,6 +124,17 @@ def test_the_plugins_of_add_a_net_work_together(extensions_of_page):
     assert net.drive.grad.abs() > 0
 
 
+def test_the_streaming_example_runs(tmp_path, monkeypatch, capsys):
+    golden = ROOT / "tests" / "data" / "golden" / "wn_a1_nano" / "model.nam"
+    (tmp_path / "model.nam").write_bytes(golden.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(ROOT / "docs" / "streaming.md", "python")
+    found = {}
+    exec(compile(block, "streaming.md", "exec"), found)
+    assert found["wet"].shape == (48_000,)
+    assert "player (" in capsys.readouterr().out or not found["player"].is_native
+
+
 def numbers(cell: str) -> int | None:
     """The first number of a table cell, whose thousands a space may part; None for a dash."""
     found = re.match(r"\d+(?: \d{3})*", cell)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 
 from nam_like.cli.console import DONE
-from nam_like.errors import UserError
 
 EXAMPLES = """examples:
   nam_like eval model.nam dry.wav wet.wav
@@ -35,52 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the whole of x through the model and compare the chosen part with y."""
-    import numpy as np
+    from nam_like.export.compare import compare_files
 
-    from nam_like.audio.io import read_audio
-    from nam_like.export.nam_read import load_nam
-
-    model = load_nam(arguments.model, slim=arguments.slim)
-    x = read_audio(arguments.x, channel=arguments.channel)
-    y = read_audio(arguments.y, channel=arguments.channel, sample_rate=x.sample_rate)
-    if model.sample_rate is not None and abs(model.sample_rate - x.sample_rate) > 0.5:
-        raise UserError(
-            f"{arguments.x}: expected the model's sample rate, {model.sample_rate:g} Hz, "
-            f"but got {x.sample_rate} Hz"
-        )
-    delay = arguments.delay
-    target = y.samples[max(0, delay) :].astype(np.float64)
-    dry = x.samples[max(0, -delay) :]
-    length = min(len(target), len(dry))
-    part = slice(arguments.start, arguments.stop).indices(length)
-    if part[1] <= part[0]:
-        asked = f"{arguments.start} to {'the end' if arguments.stop is None else arguments.stop}"
-        raise UserError(f"expected a part of the {length} samples, but got {asked}")
-    chosen = slice(part[0], part[1])
-    energy = float(np.sum(np.square(target[chosen])))
-    if energy == 0.0:
-        raise UserError(
-            f"{arguments.y}: expected sound between samples {part[0]} and {part[1]}, but it is silent"
-        )
-
-    def esr(*, fast_tanh: bool) -> float:
-        played = model.process(dry[: part[1]], fast_tanh=fast_tanh).astype(np.float64)
-        return float(np.sum(np.square(played[chosen] - target[chosen]))) / energy
-
-    facts = {
-        "model": arguments.model,
-        "samples": part[1] - part[0],
-        "sample_rate": x.sample_rate,
-        "esr": esr(fast_tanh=False),
-        "esr_fast_tanh": esr(fast_tanh=True),
-    }
+    found = compare_files(
+        arguments.model,
+        arguments.x,
+        arguments.y,
+        slim=arguments.slim,
+        channel=arguments.channel,
+        start=arguments.start,
+        stop=arguments.stop,
+        delay=arguments.delay,
+    )
     if arguments.json:
-        print(json.dumps(facts))
+        print(json.dumps({"model": arguments.model, **dataclasses.asdict(found)}))
         return DONE
-    seconds = facts["samples"] / x.sample_rate
-    print(f"{arguments.model} against {arguments.y}, {seconds:.2f} s")
-    print(f"  ESR                          {_shown(facts['esr'])}")
-    print(f"  ESR with the plugins' tanh   {_shown(facts['esr_fast_tanh'])}")
+    print(f"{arguments.model} against {arguments.y}, {found.samples / found.sample_rate:.2f} s")
+    print(f"  ESR                          {_shown(found.esr)}")
+    print(f"  ESR with the plugins' tanh   {_shown(found.esr_fast_tanh)}")
+    print(f"played by the {found.path_taken}")
     return DONE
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "render": Command("render", "play a WAV through a .nam file"),
     "info": Command("info", "what a .nam file holds"),
     "eval": Command("evaluate", "compare a .nam file with a recording of the gear"),
+    "bench": Command("bench", "how fast a .nam file plays on this machine, by block size"),
     "signal": Command("capture_signal", "write the capture signal to play through your gear"),
     "simulate": Command("simulate", "play a WAV through a simulated circuit"),
 }

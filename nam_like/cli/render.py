@@ -41,4 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
         f"{result.path}: {result.samples / result.sample_rate:.2f} s at {result.sample_rate} Hz, "
         f"peak {result.peak:.3f}, rendered {result.realtime_factor:.1f} times faster than realtime"
     )
+    print(f"played by the {result.path_taken}")
     return DONE
