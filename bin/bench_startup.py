@@ -104,6 +104,7 @@ def run(command: Command, cache: Path) -> Json:
     """One run: ``wall`` and ``cpu`` seconds, and the ``phases`` of a probe."""
     path = os.pathsep.join(filter(None, (str(BIN.parent), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "NAM_LIKE_CACHE": str(cache), "MPLBACKEND": "agg"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.time()
     done = subprocess.run(

@@ -38,7 +38,11 @@ def importable(folders: Sequence[Path]) -> Iterator[None]:
         for folder in added:
             if folder in sys.path:
                 del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
+        starts = tuple({str(folder) for folder in (*inside, *(Path(path).absolute() for path in added))})
         for name in set(sys.modules) - before:
             source = getattr(sys.modules[name], "__file__", None)
+            # Resolving a path asks the disk, so the many modules elsewhere are left out by their names.
+            if isinstance(source, str) and Path(source).is_absolute() and not source.startswith(starts):
+                continue
             if source and any(folder in Path(source).resolve().parents for folder in inside):
                 _imported[name] = Path(source).resolve()
