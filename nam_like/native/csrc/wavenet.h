@@ -26,11 +26,6 @@ enum class Kind : int {
     identity, tanh, hardtanh, fasttanh, relu, leaky_relu, prelu, sigmoid, silu, hardswish, leaky_hardtanh,
     softsign, softsigmoid,
 };
-// Whether the derivative is computed from the output a; the others need the input z.
-inline constexpr bool slope_from_output(Kind kind) {
-    return kind == Kind::identity || kind == Kind::tanh || kind == Kind::sigmoid || kind == Kind::relu ||
-           kind == Kind::hardtanh;
-}
 enum class Pair : int { none, multiply, blend };
 
 struct Activation {
@@ -39,6 +34,15 @@ struct Activation {
     int slopes = 0;               // trainable slopes (PReLU): 0, 1 or one per channel
     ptrdiff_t slope_offset = 0;   // in the weights
 };
+
+// Whether the derivative is computed from the output a; the others need the input z.
+inline bool slope_from_output(const Activation& activation) {
+    switch (activation.kind) {
+        case Kind::identity: case Kind::tanh: case Kind::sigmoid: case Kind::relu: case Kind::hardtanh: return true;
+        case Kind::leaky_relu: return activation.constants[0] > 0.0f;  // then a has the sign of z
+        default: return false;
+    }
+}
 
 // Offsets count floats: `w_…` in the net's weights, `p_…` in the packed weights.
 struct WaveNetLayer {

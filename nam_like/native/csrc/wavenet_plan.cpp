@@ -39,7 +39,7 @@ void read_layer(Reader& in, const WaveNetArray& array, WaveNetLayer& layer) {
     layer.primary = read_activation(in);
     layer.secondary = read_activation(in);
     layer.mid = array.bottleneck * (layer.pair == Pair::none ? 1 : 2);
-    layer.keeps_z = layer.pair != Pair::none || !slope_from_output(layer.primary.kind);
+    layer.keeps_z = layer.pair != Pair::none || !slope_from_output(layer.primary);
 }
 
 // Offsets of the weights in the order in which Python hands them over.

@@ -31,7 +31,7 @@ struct Hardtanh {
     vf value(vf z) const { return min(max(z, splat(low)), splat(high)); }
     vf slope(vf a) const { return select((a > low) & (a < high), splat(1.0f), splat(0.0f)); }
 };
-// Also PReLU, whose slope is trained. The slope may be 0 or negative, so the sign of a is not that of z.
+// Also PReLU, whose slope is trained. Where the slope may be 0 or negative, a does not have the sign of z.
 struct LeakyRelu {
     float below;
     vf value(vf z) const { return select(z > 0.0f, z, below * z); }
@@ -140,6 +140,26 @@ inline void slope_row(const Activation& activation, float below, const float* ke
                       float* out, ptrdiff_t n) {
     with_activation(activation, below, [&](auto f) {
         map_row(n, out, [&](ptrdiff_t t) { return load(gradient + t) * f.slope(load(kept + t)); });
+    });
+}
+
+// slope_row, which also adds the vectors it makes to `total`: the gradient of a bias on the way.
+inline void slope_row_and_sum(const Activation& activation, float below, const float* kept, const float* gradient,
+                              float* out, ptrdiff_t n, float* total) {
+    with_activation(activation, below, [&](auto f) {
+        vf sum = load(total);
+        const auto slope = [&](ptrdiff_t t) { return load(gradient + t) * f.slope(load(kept + t)); };
+        ptrdiff_t t = 0;
+        for (; t + W <= n; t += W) {
+            const vf made = slope(t);
+            store(out + t, made);
+            sum += made;
+        }
+        if (t < n) {
+            store_first(out + t, slope(t), n - t);
+            sum += load_first(out + t, n - t);
+        }
+        store(total, sum);
     });
 }
 

@@ -21,7 +21,6 @@ struct Backward {
     Table<float> dx, dz, dskip, dhead;
     Table<float> dcondition, dinput;  // null tables where nobody asks
     Table<float> a, da, gate;         // one tile each
-    const float* ones;                // a row of ones as long as a tile
     float* sums;                      // running sums of dot_rows
     float* gradients;                 // of the weights
     ptrdiff_t length;
@@ -30,9 +29,9 @@ struct Backward {
 Rows at(const float* const* list, ptrdiff_t position) { return {list, position}; }
 constexpr Rows NOTHING{nullptr, 0};
 
-// dz = da · activation'(…) on samples [t, t + n) of one tile; recomputes a where z was kept.
+// dz = da · activation'(…) on samples [t, t + n) of one tile, and its sums over time; makes a in b.a where z was kept.
 void activation_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, ptrdiff_t t,
-                     ptrdiff_t n) {
+                     ptrdiff_t n, float* sums) {
     const int width = array.bottleneck;
     for (int c = 0; c < width; ++c) {
         const float* kept = b.rows(layer.row_kept + c) + t;
@@ -40,11 +39,10 @@ void activation_back(const Backward& b, const WaveNetArray& array, const WaveNet
         float *da = b.da(c), *dz = b.dz(c) + t;
         if (layer.pair == Pair::none) {
             if (layer.keeps_z) activate_row(layer.primary, below, kept, b.a(c), n);
-            else std::memcpy(b.a(c), kept, static_cast<size_t>(n) * sizeof(float));
             if (layer.primary.slopes)
                 b.gradients[layer.primary.slope_offset + (layer.primary.slopes == 1 ? 0 : c)] +=
                     prelu_slope_gradient(kept, da, n);
-            slope_row(layer.primary, below, kept, da, dz, n);
+            slope_row_and_sum(layer.primary, below, kept, da, dz, n, sums + c * W);
             continue;
         }
         const float* z2 = b.rows(layer.row_kept + width + c) + t;
@@ -68,43 +66,53 @@ void activation_back(const Backward& b, const WaveNetArray& array, const WaveNet
         if (layer.secondary.slopes)
             b.gradients[layer.secondary.slope_offset + (layer.secondary.slopes == 1 ? 0 : c)] +=
                 prelu_slope_gradient(z2, dgate, n);
-        const float* kept1 = slope_from_output(layer.primary.kind) ? value : kept;
-        const float* kept2 = slope_from_output(layer.secondary.kind) ? gate : z2;
+        const float* kept1 = slope_from_output(layer.primary) ? value : kept;
+        const float* kept2 = slope_from_output(layer.secondary) ? gate : z2;
         slope_row(layer.primary, below, kept1, dvalue, dz, n);
         slope_row(layer.secondary, below2, kept2, dgate, dz2, n);
         if (blend)
             map_row(n, dz, [&](ptrdiff_t i) { return load(dz + i) + load(da + i) * (1.0f - load(gate + i)); });
+        const float* made[] = {dz, dz2};
+        sum_rows(1, {made, 0}, n, sums + c * W);
+        sum_rows(1, {made + 1, 0}, n, sums + (width + c) * W);
     }
 }
 
 // What one layer's tiles share: lists of rows, and where its sums lie.
 struct LayerLists {
-    const float* conv[MAX_SOURCES];   // sources of z, then ones
+    const float* conv[MAX_SOURCES];   // sources of z
     const float* dz[2 * MAX_CHANNELS];
     const float* future[MAX_SOURCES];
-    const float *dx[MAX_CHANNELS], *dskip[MAX_CHANNELS], *a[MAX_CHANNELS + 1], *da[MAX_CHANNELS];
+    const float *dx[MAX_CHANNELS], *dskip[MAX_CHANNELS], *a[MAX_CHANNELS], *condition[MAX_CHANNELS], *da[MAX_CHANNELS];
     float *dx_out[MAX_CHANNELS], *da_out[MAX_CHANNELS];
-    int conv_count;                   // without the ones
-    float *conv_sums, *bias_sums, *residual_sums, *skip_sums;
+    int taps;
+    float *conv_sums, *mixer_sums, *bias_sums, *residual_sums, *residual_bias_sums, *skip_sums, *skip_bias_sums;
+    float* sums_end;
 };
 
 void make_lists(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, LayerLists& lists) {
-    const float** rest =
-        list_taps(b.rows, layer.row_x, array.channels, layer.kernel, layer.dilation, lists.conv);
-    rest = list_rows(b.rows, b.net.row_condition, b.net.conditions, rest);
-    lists.conv_count = static_cast<int>(rest - lists.conv);
+    list_taps(b.rows, layer.row_x, array.channels, layer.kernel, layer.dilation, lists.conv);
+    list_rows(b.rows, b.net.row_condition, b.net.conditions, lists.condition);
+    lists.taps = array.channels * layer.kernel;
     list_rows(b.dz, 0, layer.mid, lists.dz);
     list_future_taps(b.dz, 0, layer.mid, layer.kernel, layer.dilation, lists.future);
     list_rows(b.dx, 0, array.channels, lists.dx);
     list_rows(b.dx, 0, array.channels, lists.dx_out);
     list_rows(b.dskip, 0, array.skips, lists.dskip);
-    *list_rows(b.a, 0, array.bottleneck, lists.a) = b.ones;
+    if (layer.keeps_z) list_rows(b.a, 0, array.bottleneck, lists.a);
+    else list_rows(b.rows, layer.row_kept, array.bottleneck, lists.a);
     list_rows(b.da, 0, array.bottleneck, lists.da);
     list_rows(b.da, 0, array.bottleneck, lists.da_out);
-    lists.conv_sums = b.sums;
-    lists.bias_sums = lists.conv_sums + ptrdiff_t{layer.mid} * lists.conv_count * W;
-    lists.residual_sums = lists.bias_sums + ptrdiff_t{layer.mid} * W;
-    lists.skip_sums = lists.residual_sums + ptrdiff_t{array.channels} * (array.bottleneck + 1) * W;
+    float* next = b.sums;
+    const auto take = [&next](ptrdiff_t count) { return (next += count * W) - count * W; };
+    lists.conv_sums = take(ptrdiff_t{layer.mid} * lists.taps);
+    lists.mixer_sums = take(ptrdiff_t{layer.mid} * b.net.conditions);
+    lists.bias_sums = take(layer.mid);
+    lists.residual_sums = take(ptrdiff_t{array.channels} * array.bottleneck);
+    lists.residual_bias_sums = take(array.channels);
+    lists.skip_sums = take(ptrdiff_t{array.skips} * array.bottleneck);
+    lists.skip_bias_sums = take(array.skips);
+    lists.sums_end = next;
 }
 
 // da on a tile: from the residual through its 1×1, and from the skip sum.
@@ -124,14 +132,19 @@ void layer_tile_back(const Backward& b, const WaveNetArray& array, const WaveNet
                      const LayerLists& lists, ptrdiff_t t, ptrdiff_t n) {
     const bool skips = t >= array.need;  // tiles do not straddle it
     gradient_of_a(b, array, layer, lists, skips, t, n);
-    activation_back(b, array, layer, t, n);
-    const float* ones[] = {b.ones};
-    dot_rows(layer.mid, at(lists.dz, t), at(lists.conv, t), lists.conv_count, n, lists.conv_sums);
-    dot_rows(layer.mid, at(lists.dz, t), at(ones, 0), 1, n, lists.bias_sums);
-    if (layer.moves && layer.residual)
-        dot_rows(array.channels, at(lists.dx, t), at(lists.a, 0), array.bottleneck + 1, n, lists.residual_sums);
-    if (skips && array.skip_mix)
-        dot_rows(array.skips, at(lists.dskip, t), at(lists.a, 0), array.bottleneck + 1, n, lists.skip_sums);
+    activation_back(b, array, layer, t, n, lists.bias_sums);
+    const Rows a = at(lists.a, layer.keeps_z ? 0 : t), dz = at(lists.dz, t), dx = at(lists.dx, t);
+    dot_rows(layer.mid, dz, at(lists.conv, t), lists.taps, n, -TILE, lists.conv_sums);
+    // The other way round, because conditions are few: most often one, against all channels at once.
+    dot_rows(b.net.conditions, at(lists.condition, t), dz, layer.mid, n, 0, lists.mixer_sums);
+    if (layer.moves && layer.residual) {
+        dot_rows(array.channels, dx, a, array.bottleneck, n, layer.keeps_z ? 0 : -TILE, lists.residual_sums);
+        sum_rows(array.channels, dx, n, lists.residual_bias_sums);
+    }
+    if (skips && array.skip_mix) {
+        dot_rows(array.skips, at(lists.dskip, t), a, array.bottleneck, n, 0, lists.skip_sums);
+        sum_rows(array.skips, at(lists.dskip, t), n, lists.skip_bias_sums);
+    }
     mix_rows(array.channels, b.packed + layer.p_conv_back, at(lists.future, t), layer.mid * layer.kernel, nullptr,
              layer.moves ? at(lists.dx, t) : NOTHING, {lists.dx_out, t}, n);
     if (b.dcondition.first) {
@@ -148,27 +161,25 @@ void zero_span(const Table<float>& table, int count, ptrdiff_t from, ptrdiff_t t
 }
 
 void collect(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, const LayerLists& lists) {
-    const int taps = array.channels * layer.kernel, conditions = b.net.conditions, width = array.bottleneck;
+    const int conditions = b.net.conditions, width = array.bottleneck;
     float* g = b.gradients;
-    sum_dots(layer.mid, lists.conv_count, 0, taps, lists.conv_sums, g + layer.w_conv, taps);
-    sum_dots(layer.mid, lists.conv_count, taps, conditions, lists.conv_sums, g + layer.w_mixer, conditions);
-    sum_dots(layer.mid, 1, 0, 1, lists.bias_sums, g + layer.w_bias, 1);
+    sum_dots(layer.mid, lists.taps, lists.conv_sums, g + layer.w_conv, lists.taps, 1);
+    sum_dots(conditions, layer.mid, lists.mixer_sums, g + layer.w_mixer, 1, conditions);
+    sum_lanes(layer.mid, lists.bias_sums, g + layer.w_bias);
     if (layer.moves && layer.residual) {
-        sum_dots(array.channels, width + 1, 0, width, lists.residual_sums, g + layer.w_residual, width);
-        sum_dots(array.channels, width + 1, width, 1, lists.residual_sums, g + layer.w_residual_bias, 1);
+        sum_dots(array.channels, width, lists.residual_sums, g + layer.w_residual, width, 1);
+        sum_lanes(array.channels, lists.residual_bias_sums, g + layer.w_residual_bias);
     }
     if (array.skip_mix) {
-        sum_dots(array.skips, width + 1, 0, width, lists.skip_sums, g + layer.w_skip, width);
-        sum_dots(array.skips, width + 1, width, 1, lists.skip_sums, g + layer.w_skip_bias, 1);
+        sum_dots(array.skips, width, lists.skip_sums, g + layer.w_skip, width, 1);
+        sum_lanes(array.skips, lists.skip_bias_sums, g + layer.w_skip_bias);
     }
 }
 
 void layer_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer) {
     LayerLists lists;
     make_lists(b, array, layer, lists);
-    const ptrdiff_t sum_count = ptrdiff_t{layer.mid} * (lists.conv_count + 1) +
-                                ptrdiff_t{array.channels + array.skips} * (array.bottleneck + 1);
-    std::memset(b.sums, 0, static_cast<size_t>(sum_count) * W * sizeof(float));
+    std::memset(b.sums, 0, static_cast<size_t>(lists.sums_end - b.sums) * sizeof(float));
     // Taps that reach beyond the last sample, or that look at samples without a z, must find zeros.
     const ptrdiff_t shift = layer.end - layer.start;
     zero_span(b.dz, layer.mid, layer.start, layer.end);
@@ -176,6 +187,11 @@ void layer_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer
     for (ptrdiff_t stop = b.length; stop > layer.end;) {
         const ptrdiff_t floor = stop > array.need ? larger(array.need, layer.end) : layer.end;
         const ptrdiff_t start = larger(floor, (stop - 1) / TILE * TILE);
+        if (start > layer.end) {
+            const ptrdiff_t before = larger(start - TILE, layer.end), n = start - before;
+            fetch_rows({b.dx.first, b.dx.stride}, 0, array.channels, before, n);
+            if (before >= array.need) fetch_rows({b.dskip.first, b.dskip.stride}, 0, array.skips, before, n);
+        }
         layer_tile_back(b, array, layer, lists, start, stop - start);
         stop = start;
     }
@@ -197,19 +213,18 @@ void head_back(const Backward& b, const WaveNetArray& array) {
     list_rows(b.dskip, 0, array.skips, to);
     float* bias_sums = b.sums + ptrdiff_t{array.heads} * taps * W;
     std::memset(b.sums, 0, static_cast<size_t>(array.heads) * (taps + 1) * W * sizeof(float));
-    const float* ones[] = {b.ones};
     zero_span(b.dhead, array.heads, array.need, first);
     zero_span(b.dhead, array.heads, b.length, b.length + kernel - 1);
     for (ptrdiff_t t = first; t < b.length; t += TILE) {
         const ptrdiff_t n = smaller(TILE, b.length - t);
-        dot_rows(array.heads, at(gradient, t), at(sources, t), taps, n, b.sums);
-        dot_rows(array.heads, at(gradient, t), at(ones, 0), 1, n, bias_sums);
+        dot_rows(array.heads, at(gradient, t), at(sources, t), taps, n, 0, b.sums);
+        sum_rows(array.heads, at(gradient, t), n, bias_sums);
     }
     for (ptrdiff_t t = array.need; t < b.length; t += TILE)
         mix_rows(array.skips, b.packed + array.p_head_back, at(future, t), array.heads * kernel, nullptr, NOTHING,
                  {to, t}, smaller(TILE, b.length - t));
-    sum_dots(array.heads, taps, 0, taps, b.sums, b.gradients + array.w_head, taps);
-    if (array.head_bias) sum_dots(array.heads, 1, 0, 1, bias_sums, b.gradients + array.w_head_bias, 1);
+    sum_dots(array.heads, taps, b.sums, b.gradients + array.w_head, taps, 1);
+    if (array.head_bias) sum_lanes(array.heads, bias_sums, b.gradients + array.w_head_bias);
 }
 
 // Through the 1×1 in front: the gradient of its weights, and of what it reads (into dx, or into dinput).
@@ -221,8 +236,8 @@ void rechannel_back(const Backward& b, const WaveNetArray& array, bool first) {
     list_rows(b.dx, 0, array.channels, gradient);
     std::memset(b.sums, 0, static_cast<size_t>(array.channels) * array.inputs * W * sizeof(float));
     for (ptrdiff_t t = start; t < b.length; t += TILE)
-        dot_rows(array.channels, at(gradient, t), at(sources, t), array.inputs, smaller(TILE, b.length - t), b.sums);
-    sum_dots(array.channels, array.inputs, 0, array.inputs, b.sums, b.gradients + array.w_rechannel, array.inputs);
+        dot_rows(array.channels, at(gradient, t), at(sources, t), array.inputs, smaller(TILE, b.length - t), 0, b.sums);
+    sum_dots(array.channels, array.inputs, b.sums, b.gradients + array.w_rechannel, array.inputs, 1);
     if (first && !b.dinput.first) return;
     // A tile in working memory first, because the array before has other channels in the same rows.
     for (ptrdiff_t t = start; t < b.length; t += TILE) {
@@ -250,7 +265,7 @@ void wavenet_backward(const WaveNet& net, const float* weights, const float* pac
         scratch += count * row;
         return made;
     };
-    Backward b{net, weights, packed, {rows, row_stride(length, 0)}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
+    Backward b{net, weights, packed, {rows, row_stride(length, 0)}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
                weight_gradients, length};
     b.dx = take(width, stride);
     b.dz = take(width, stride);
@@ -261,9 +276,6 @@ void wavenet_backward(const WaveNet& net, const float* weights, const float* pac
     b.a = take(width, TILE_STRIDE);
     b.da = take(width, TILE_STRIDE);
     b.gate = take(4, TILE_STRIDE);
-    float* ones = take(1, TILE_STRIDE).first;
-    for (ptrdiff_t i = 0; i < TILE_STRIDE; ++i) ones[i] = 1.0f;
-    b.ones = ones;
     b.sums = scratch;
     std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
     if (b.dcondition.first) zero_span(b.dcondition, net.conditions, 0, length);

@@ -21,8 +21,11 @@ Rows at(const float* const* list, ptrdiff_t position) { return {list, position};
 constexpr Rows NOTHING{nullptr, 0};
 
 // a = activation(z) on a tile.
-void activate(const Forward& f, const WaveNetLayer& layer, int bottleneck, ptrdiff_t n) {
+void activate(const Forward& f, const WaveNetArray& array, const WaveNetLayer& layer, ptrdiff_t t0, ptrdiff_t n) {
+    const int bottleneck = array.bottleneck;
     for (int c = 0; c < bottleneck; ++c) {
+        if (layer.moves && layer.residual && c < array.channels)
+            fetch_rows_to_write(f.rows, layer.row_next + c, 1, t0, n);
         activate_row(layer.primary, slope_below(layer.primary, f.weights, c), f.z(c), f.a(c), n);
         if (layer.pair == Pair::none) continue;
         const float* z = f.z(c);
@@ -38,10 +41,36 @@ void activate(const Forward& f, const WaveNetLayer& layer, int bottleneck, ptrdi
     }
 }
 
+// What most layers do with z, in one pass: a = activation(z) for the residual, kept (or z) for the backward pass, and
+// added to the skip sum (which begins with it in the first layer).
+template <bool KEEPS_Z>
+void activate_keep_add(const Forward& f, const WaveNetArray& array, const WaveNetLayer& layer, bool begins,
+                       ptrdiff_t t0, ptrdiff_t n) {
+    for (int c = 0; c < array.bottleneck; ++c) {
+        if (layer.moves && layer.residual && c < array.channels)
+            fetch_rows_to_write(f.rows, layer.row_next + c, 1, t0, n);
+        const float* z = f.z(c);
+        float *a = f.a(c), *kept = f.rows(layer.row_kept + c) + t0, *sum = f.rows(array.row_sum + c) + t0;
+        with_activation(layer.primary, slope_below(layer.primary, f.weights, c), [&](auto function) {
+            for (ptrdiff_t t = 0; t < n; t += W) {
+                const vf before = load(z + t), made = function.value(before);
+                store(a + t, made);
+                store_past_caches(kept + t, KEEPS_Z ? before : made);
+                store(sum + t, begins ? made : load(sum + t) + made);
+            }
+        });
+    }
+}
+
+// To the rows that the backward pass reads, past the caches.
 void keep(const Table<float>& from, int count, const Table<float>& rows, int row, ptrdiff_t t, ptrdiff_t n) {
+    const bool aligned = t % W == 0;
     for (int c = 0; c < count; ++c) {
         const float* source = from(c);
-        map_row(n, rows(row + c) + t, [&](ptrdiff_t i) { return load(source + i); });
+        float* to = rows(row + c) + t;
+        ptrdiff_t i = 0;
+        for (; aligned && i + W <= n; i += W) store_past_caches(to + i, load(source + i));
+        map_row(n - i, to + i, [&](ptrdiff_t j) { return load(source + i + j); });
     }
 }
 
@@ -81,10 +110,17 @@ void layer_tile(const Forward& f, const WaveNetArray& array, const WaveNetLayer&
     list_rows(f.z, 0, layer.mid, z);
     mix_rows(layer.mid, f.packed + layer.p_conv, at(source, t0), sources, f.weights + layer.w_bias, NOTHING,
              {z, 0}, n);
-    activate(f, layer, array.bottleneck, n);
-    if (layer.keeps_z) keep(f.z, layer.mid, f.rows, layer.row_kept, t0, n);
-    else keep(f.a, array.bottleneck, f.rows, layer.row_kept, t0, n);
-    add_skip(f, array, layer, begins, t0, t1);
+    // Whole vectors at whole vectors' addresses, as all tiles but the first and the last are.
+    const bool plain = layer.pair == Pair::none && !array.skip_mix;
+    if (plain && t0 >= array.need && t0 % W == 0 && n % W == 0) {
+        if (layer.keeps_z) activate_keep_add<true>(f, array, layer, begins, t0, n);
+        else activate_keep_add<false>(f, array, layer, begins, t0, n);
+    } else {
+        activate(f, array, layer, t0, n);
+        if (layer.keeps_z) keep(f.z, layer.mid, f.rows, layer.row_kept, t0, n);
+        else keep(f.a, array.bottleneck, f.rows, layer.row_kept, t0, n);
+        add_skip(f, array, layer, begins, t0, t1);
+    }
     if (layer.moves && layer.residual) {
         const float *x[MAX_CHANNELS], *a[MAX_CHANNELS];
         float* next[MAX_CHANNELS];
@@ -145,6 +181,7 @@ void wavenet_forward(const WaveNet& net, const float* weights, const float* pack
         const float* head = f.rows(last.row_head + c) + net.first;
         map_row(made, output + c * output_stride, [&](ptrdiff_t t) { return net.head_scale * load(head + t); });
     }
+    stores_done();
 }
 
 }  // namespace nam::NAM_ISA

@@ -16,6 +16,19 @@ struct Table {
     Float* operator()(int row) const { return first + row * stride; }
 };
 
+// Asks for samples [t, t + n) of some rows to be brought to the second level of cache, while something else is
+// computed: rows are too many for the processor to guess which comes next.
+NAM_INLINE void fetch_rows(Table<const float> table, int row, int count, ptrdiff_t t, ptrdiff_t n) {
+    for (int i = 0; i < count; ++i)
+        for (const float *p = table(row + i) + t, *end = p + n; p < end; p += 16) __builtin_prefetch(p, 0, 2);
+}
+
+// The same for rows that will be written.
+NAM_INLINE void fetch_rows_to_write(Table<float> table, int row, int count, ptrdiff_t t, ptrdiff_t n) {
+    for (int i = 0; i < count; ++i)
+        for (float *p = table(row + i) + t, *end = p + n; p < end; p += 16) __builtin_prefetch(p, 1, 2);
+}
+
 // Fills a list with consecutive rows; returns where the list goes on.
 template <class Float, class Pointer>
 NAM_INLINE Pointer* list_rows(Table<Float> table, int row, int count, Pointer* list) {
