@@ -12,6 +12,8 @@ __all__ = ["KINDS", "Preset", "configs_dir", "find_preset", "preset_names", "sch
 
 KINDS = ("data", "model", "learning")
 _DEFAULT = "default"
+#: Learning JSON of nets whose optimizer keeps the classic recipe, by the beginning of their names.
+_RECIPES = {"classic": ("conditioned", "convnet", "lstm_")}
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Preset:
         name: ``family/name``, as in ``amp/wavenet``.
         data: the data JSON; the family's default unless there is one of that name.
         model: the model JSON.
-        learning: the learning JSON; the family's default unless there is one of that name.
+        learning: the learning JSON that goes with the optimizer; the family's default unless there is one of
+            that name.
     """
 
     name: str
@@ -95,7 +98,13 @@ def find_preset(name: str, *, data: str | None = None, learning: str | None = No
                 f"unknown {kind} preset '{wanted}'{did_you_mean(wanted, names)} "
                 f"(available: {', '.join(names)})"
             )
-        chosen = wanted or (base if base in names else _DEFAULT)
+        chosen = wanted or (base if base in names else _usual(kind, base, names))
         return folder / f"{chosen}.json"
 
     return Preset(matches[0], of("data", data), of("model"), of("learning", learning))
+
+
+def _usual(kind: str, base: str, names: list[str]) -> str:
+    """What a model JSON goes with that has no file of its own name."""
+    recipes = _RECIPES if kind == "learning" else {}
+    return next((name for name, nets in recipes.items() if name in names and base.startswith(nets)), _DEFAULT)

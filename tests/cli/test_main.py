@@ -176,7 +176,7 @@ def test_init_of_an_unknown_preset_writes_nothing(cli: Cli, tmp_path: Path) -> N
 
 def test_init_takes_other_data_and_learning_presets(cli: Cli, tmp_path: Path) -> None:
     assert cli("init", "a1_nano", tmp_path, "--data", "two_pairs", "--learning", "cpu").code == 0
-    assert "EarlyStopping" in (tmp_path / "learning.json").read_text(encoding="utf-8")
+    assert "A quick capture" in (tmp_path / "learning.json").read_text(encoding="utf-8")
     done = cli("init", "a1_nano", tmp_path, "--learning", "cpuu", "--force")
     assert done.code == 2
     assert "did you mean 'cpu'?" in done.err

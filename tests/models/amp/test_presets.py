@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from nam_like.config import jsonc
+from nam_like.config.learning import LearningConfig
 from nam_like.config.model import ModelConfig
 from nam_like.export.nam import NamExporter
+from nam_like.optim.build import Schedule, build_optimizer, build_scheduler
+from nam_like.presets import find_preset
 
 FOLDER = Path(__file__).parents[3] / "configs" / "model" / "amp"
 #: trainable parameters, weights in the file (None: it takes knobs), receptive field
@@ -17,6 +21,7 @@ FACTS = {
     "a1_lite": (6553, 6554, 4093),
     "a1_feather": (3025, 3026, 4093),
     "a1_nano": (841, 842, 4093),
+    "classic": (13_801, 13_802, 4093),
     "convnet": (12_593, 13_385, 8191),
     "lstm_1x8": (377, 345, 1),
     "lstm_1x16": (1265, 1201, 1),
@@ -49,10 +54,15 @@ def test_sizes(name: str) -> None:
 def test_recipes(name: str) -> None:
     model = read(name)
     recurrent = name.startswith("lstm")
-    assert model.optimizer.name == "Adam"
-    assert model.optimizer.config.lr == (0.01 if recurrent else 0.004)
     assert model.lr_scheduler is not None
-    assert model.lr_scheduler.config.gamma == (0.995 if recurrent else 0.993)
+    if name.startswith("a1_"):  # what was measured to arrive soonest
+        assert (model.optimizer.name, model.optimizer.config.lr) == ("SOAP", 0.008)
+        assert model.lr_scheduler.name == "OneCycleLR"
+        assert model.lr_scheduler.config.max_lr == model.optimizer.config.lr
+    else:
+        assert model.optimizer.name == "Adam"
+        assert model.optimizer.config.lr == (0.01 if recurrent else 0.004)
+        assert model.lr_scheduler.config.gamma == (0.995 if recurrent else 0.993)
     loss = model.loss.canonical()
     assert loss["val_loss"] == "esr"
     assert loss["mask_first"] == (4096 if recurrent else 0)
@@ -69,3 +79,47 @@ def test_the_small_ones_are_small() -> None:
     knobs = read("conditioned").net.build()
     assert knobs.num_conditions == 1
     assert knobs.exports == {"torchscript", "onnx"}
+
+
+def test_the_classic_net_is_the_standard_one() -> None:
+    assert read("classic").net == read("a1_standard").net
+    assert read("classic").loss == read("a1_standard").loss
+
+
+def test_the_rate_falls_from_its_peak_to_nothing_over_the_run() -> None:
+    model = read("a1_nano")
+    assert model.lr_scheduler is not None
+    optimizer = build_optimizer(model.optimizer, model.net.build().parameters())
+    schedule = Schedule(model.lr_scheduler, model.lr_scheduler.siblings.interval)
+    scheduler = build_scheduler(schedule, optimizer, 1000)["scheduler"]
+    rates = []
+    for _ in range(1000):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(rates) < 1000:
+            scheduler.step()
+    assert max(rates) == pytest.approx(0.008)
+    assert rates.index(max(rates)) == 49
+    assert rates[0] == pytest.approx(0.0008)
+    assert rates[-1] == pytest.approx(8e-6)
+    falling = [before - after for before, after in pairwise(rates[49:])]
+    assert min(falling) == pytest.approx(max(falling), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "learning"),
+    [
+        ("a1_standard", "default"),
+        ("a1_nano", "default"),
+        ("classic", "classic"),
+        ("lstm_2x16", "classic"),
+        ("convnet", "classic"),
+        ("conditioned", "classic"),
+        ("debug", "debug"),
+    ],
+)
+def test_optimizer_and_learning_go_together(name: str, learning: str) -> None:
+    preset = find_preset(f"amp/{name}")
+    assert preset.learning.stem == learning
+    batch = LearningConfig.model_validate(jsonc.loads(jsonc.read_text(preset.learning))).train_dataloader
+    assert batch.batch_size == (16 if learning == "classic" else 4)
