@@ -1,8 +1,8 @@
 // The forward pass of an LSTM.
 //
-// A step of a layer has three stages, each for all samples of the task: the matrix product, the gates with the new
-// cells, and h = o · tanh c. The nonlinearities are long chains of operations that wait for each other; a stage
-// gives the core many of them to work on at a time.
+// A step of a layer has four stages, each for all samples of the task: the matrix product, the exponentials of all
+// gates, the gates with the new cells, and h = o · tanh c. The nonlinearities are long chains of operations that wait
+// for each other; the shorter the chains of a stage, the more of them fit into the core's window at a time.
 #include "lstm_gates.h"
 #include "lstm_layout.h"
 #include "stream.h"
@@ -20,15 +20,15 @@ NAM_INLINE void add_columns(const Layer& layer, const float* weights, const floa
         for (int s = 0; s < S; ++s) source[s] = splat(sources[s * next_sample + j]);
         for (int p = 0; p < P; ++p)
             for (int gate = 0; gate < 4; ++gate) {
-                const vf w = load(weights + p * next_vector + gate * W);
+                const vf w = in_register(load(weights + p * next_vector + gate * W));
                 for (int s = 0; s < S; ++s) acc[p][gate][s] += w * source[s];
             }
     }
 }
 
 // One register block: all four gates of P vectors of units, for S samples. Each column costs 4 · P loads of weights
-// and S broadcasts for 4 · P · S multiply-adds. With P = 1 and S = 2 that is 6 loads for 8 multiply-adds, and the 8
-// running sums are as many as a core needs in flight (latency 4, two per cycle).
+// and S broadcasts for 4 · P · S multiply-adds. With P = 1 and S = 3 that is 7 loads for 12 multiply-adds: fewer than
+// the core can do beside them, and more running sums than the 8 that it needs in flight (latency 4, two per cycle).
 //
 // Not inlined: with the constants of the nonlinearities around, the compiler would keep those in registers instead
 // of the sums.
@@ -68,6 +68,8 @@ void product(const Layer& layer, const float* weights, const float* row, int sam
     if constexpr (REGISTERS >= 32)
         for (; s + 4 <= samples; s += 4)
             product_samples<4>(layer, weights, row + s * layer.stride, products + s * next);
+    for (; samples - s >= 3 && samples - s != 4; s += 3)  // a last block of one sample would be slow
+        product_samples<3>(layer, weights, row + s * layer.stride, products + s * next);
     for (; s + 2 <= samples; s += 2)
         product_samples<2>(layer, weights, row + s * layer.stride, products + s * next);
     for (; s < samples; ++s) product_samples<1>(layer, weights, row + s * layer.stride, products + s * next);
@@ -75,8 +77,9 @@ void product(const Layer& layer, const float* weights, const float* row, int sam
 
 // Activates the gates, in place, and updates the cells.
 void update_cells(int vectors, float* gates, float* cells) {
+    for (int v = 0; v < vectors; ++v) exponentiate(gates + v * GATES);
     for (int v = 0; v < vectors; ++v, gates += GATES, cells += W) {
-        const Gates a = activate(load(gates), load(gates + W), load(gates + 2 * W), load(gates + 3 * W));
+        const Gates a = activated(gates);
         store(cells, a.f * load(cells) + a.i * a.g);
         store(gates, a.i);
         store(gates + W, a.f);

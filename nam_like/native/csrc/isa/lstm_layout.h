@@ -22,6 +22,18 @@ NAM_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
 NAM_INLINE int round_up(int a, int b) { return divide_up(a, b) * b; }
 NAM_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
+// Keeps the compiler from reading a vector from memory again for each use: a core reads two vectors per cycle, and the
+// inner loops need both for other things.
+NAM_INLINE vf in_register(vf v) {
+#if defined(NAM_VECTOR_WIDTH)
+#elif defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__AVX__)
+    asm("" : "+x"(v));
+#endif
+    return v;
+}
+
 // One gate's W units of all four gates lie together: [i | f | g | o].
 inline constexpr int GATES = 4 * W;
 
@@ -45,7 +57,7 @@ struct Layer {
     NAM_INLINE int place(int column) const {  // of a column in a source row
         return column < inputs ? input_at + column : column == inputs ? one_at : column - inputs - 1;
     }
-    // Weights and their gradients: [vector of units][column][gate][W].
+    // Weights (times gate_factor) and their gradients: [vector of units][column][gate][W].
     NAM_INLINE size_t forward_size() const { return static_cast<size_t>(vectors) * columns * GATES; }
     // Transposed, rows are gates in the order [vector of units][gate][W]: [block of vectors][row][vector][W].
     NAM_INLINE size_t recurrent_back_size() const { return static_cast<size_t>(vectors) * GATES * units; }

@@ -1,5 +1,6 @@
 // Weights of an LSTM in the order in which the kernels read them, the gradients back in the order of PyTorch, and
 // the sizes of everything.
+#include "lstm_gates.h"
 #include "lstm_layout.h"
 
 namespace nam::NAM_ISA {
@@ -25,6 +26,7 @@ void pack_forward(const Layer& layer, const float* const* weights, float* to) {
                     if (unit >= layer.hidden) *to = 0.0f;
                     else if (column.is_bias()) *to = weights[2] ? weights[2][row] + weights[3][row] : 0.0f;
                     else *to = weights[column.matrix()][static_cast<ptrdiff_t>(row) * column.width() + column.at()];
+                    *to *= gate_factor(gate);
                 }
 }
 
