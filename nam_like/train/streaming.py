@@ -27,6 +27,9 @@ def has_finite_memory(net: nn.Module) -> bool:
 def play(net: Any, x: Tensor, *conditions: Tensor, outputs: int = 65_536) -> Tensor:
     """Play ``net(x, *conditions, pad_start=False)`` in pieces where the net allows it.
 
+    A net that forgets is played in pieces that overlap by its receptive field. One that remembers everything
+    may have a method ``resume(state, x, *conditions) -> (y, state)`` instead, as an LSTM has.
+
     Args:
         net: the net.
         x: ``(B, L)``.
@@ -38,12 +41,17 @@ def play(net: Any, x: Tensor, *conditions: Tensor, outputs: int = 65_536) -> Ten
     """
     past = int(net.receptive_field) - 1
     total = x.shape[-1] - past
-    if total <= outputs or not has_finite_memory(net):
+    resume = None if getattr(net, "training", False) else getattr(net, "resume", None)
+    if total <= outputs or (resume is None and not has_finite_memory(net)):
         whole: Tensor = net(x, *conditions, pad_start=False)
         return whole
-    pieces = []
+    pieces, state = [], None
     for start in range(0, total, outputs):
         part = slice(start, min(start + outputs, total) + past)
         cut = (c[..., part] if c.ndim == 3 else c for c in conditions)
-        pieces.append(net(x[:, part], *cut, pad_start=False))
+        if resume is None:
+            pieces.append(net(x[:, part], *cut, pad_start=False))
+        else:
+            y, state = resume(state, x[:, part], *cut)
+            pieces.append(y)
     return torch.cat(pieces, dim=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import pytest
@@ -239,17 +240,27 @@ def test_dropout_runs_on_pytorch_in_training_and_says_so(monkeypatch: pytest.Mon
     assert set(calls) == {"play"}
 
 
-def test_other_types_autocast_tracing_and_no_library_run_on_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_types_autocast_and_no_library_run_on_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = make(4), torch.randn(1, 20)
     expected = net(x)
     calls = called(monkeypatch)
     torch.testing.assert_close(exact(net)(x.double()).float(), expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):  # PyTorch itself has no such LSTM on many processors
         assert native.train(net, x[..., None], net._learned_state(1)) is None
-    torch.testing.assert_close(torch.jit.trace(net, (x,), check_trace=False)(x), expected)
     with library.using("off"):
         torch.testing.assert_close(net(x), expected)
         assert "off" in net.runs_on()
+    assert not calls
+
+
+def test_a_traced_graph_is_made_of_pytorchs_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = make(4).eval(), torch.randn(1, 20)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing
+        expected = net(x)
+        calls = called(monkeypatch)
+        traced = torch.jit.trace(net, (x,), check_trace=False)
+        torch.testing.assert_close(traced(x), expected)
     assert not calls
 
 

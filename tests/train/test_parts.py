@@ -17,6 +17,7 @@ from nam_like.config.component import component
 from nam_like.errors import UserError
 from nam_like.losses.sum import WeightedSum
 from nam_like.losses.time import MSE
+from nam_like.models.amp.lstm import LSTM
 from nam_like.optim.build import OptimizerError, Schedule, build_optimizer, build_scheduler
 from nam_like.registry import NETS, DuplicateNameError
 from nam_like.train.callbacks.progress import clock
@@ -62,7 +63,24 @@ class TestStreaming:
         whole = net(x, constant, aligned)
         assert torch.equal(play(net, x, constant, aligned, outputs=7), whole)
 
-    def test_a_recurrent_net_is_played_in_one_piece(self):
+    @pytest.mark.parametrize("knobs", ["none", "constant", "aligned"])
+    def test_an_lstm_is_played_in_pieces_that_carry_its_state(self, knobs, monkeypatch):
+        torch.manual_seed(0)
+        net = LSTM(3, 2, input_size=1 if knobs == "none" else 3, sample_rate=100.0).eval()
+        x = torch.randn(2, 100)
+        given = {"none": [], "constant": [torch.randn(2, 2)], "aligned": [torch.randn(2, 2, 100)]}[knobs]
+        lengths, run = [], net._run
+        with torch.no_grad():
+            whole = net(x, *given)
+            monkeypatch.setattr(
+                net, "_run", lambda inputs, state: (lengths.append(inputs.shape[1]), run(inputs, state))[1]
+            )
+            pieces = play(net, x, *given, outputs=32)
+        torch.testing.assert_close(pieces, whole)
+        assert lengths[-4:] == [32, 32, 32, 4]
+        assert 100 not in lengths
+
+    def test_a_recurrent_net_without_resume_is_played_in_one_piece(self):
         class Recurrent(nn.Module):
             receptive_field = 1
 

@@ -109,6 +109,20 @@ class LSTM(Net):
             return self._forward_training(inputs)
         return self._run(inputs, self._state_after_silence(inputs))[0]
 
+    def resume(self, state: State | None, x: Tensor, *conditions: Tensor) -> tuple[Tensor, State]:
+        """Play on from where a piece of audio has ended, so that long files are played in bounded memory.
+
+        Args:
+            state: what the call for the piece before returned; None starts as ``forward`` does in playing.
+            x: the next piece ``(B, L)``.
+            conditions: as for ``forward``, aligned ones of this piece only.
+
+        Returns:
+            ``(B, L)``, and the state after it.
+        """
+        inputs = self.join(x, *conditions)
+        return self._run(inputs, self._state_after_silence(inputs) if state is None else state)
+
     def join(self, x: Tensor, *conditions: Tensor) -> Tensor:
         """Audio and knobs side by side: ``(B, L)``, ``(B, K)`` or ``(B, K, L)`` → ``(B, L, 1 + K)``."""
         columns = [x[..., None]]
