@@ -21,6 +21,8 @@ from nam_like.config.netcheck import check_net
 from nam_like.config.run import RunConfig, load_run
 from nam_like.models.amp.from_nam import init_from_nam
 from nam_like.train.prepare import build_task
+from nam_like.train.recording import CudaGraphs
+from nam_like.train.step_queue import StepProgram, StepQueue
 
 PEAK_TRIES = 8
 
@@ -99,6 +101,7 @@ class OurWorker(Worker):
     def __init__(self, build: Build, read_nam: ReadNam) -> None:
         super().__init__(build, read_nam)
         self.player: Any = None
+        self.queue: StepQueue | None = None
 
     def export(self, path: str) -> Answer:
         """Write the net as a `.nam` file."""
@@ -140,6 +143,26 @@ class OurWorker(Worker):
             return out
 
         return play
+
+    def time_launches(self, runs: int, steps: int) -> Answer:
+        """Do launches of so many steps, on CUDA devices recorded; answers the seconds of a step of each."""
+        queue = self._queue(steps)
+
+        def launch() -> None:
+            for _ in range(steps):
+                queue.push(self._batch())
+            queue.flush()
+
+        times = [self.timed(launch) for _ in range(runs)]
+        return {"times": [(wall / steps, cpu / steps) for wall, cpu in times]}
+
+    def _queue(self, steps: int) -> StepQueue:
+        """The queue of steps, as a training has it."""
+        if self.queue is None or self.queue.size != steps:
+            trainee = self._trainee()
+            recorder = CudaGraphs() if self.device.type == "cuda" else None
+            self.queue = StepQueue(StepProgram(trainee.loss, trainee.optimizer), steps, recorder)
+        return self.queue
 
     def peak(self, threads: int) -> Answer:
         """FLOP/s of `threads` threads in float32, and how it was measured."""

@@ -131,7 +131,8 @@ class StepProgram:
         """Why the optimizer cannot be recorded; empty where it can."""
         if type(self.optimizer) in RECORDABLE:
             return ""
-        return f"{type(self.optimizer).__name__} computes with numbers on the host; Adam and its kin can be recorded"
+        name = type(self.optimizer).__name__
+        return f"{name} computes with numbers on the host; Adam and its kin can be recorded"
 
     def move_counters(self) -> None:
         """Bring the step counters of a resumed optimizer to the device, where recorded kernels count."""
