@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -128,7 +128,9 @@ def test_gates_in_saturation() -> None:
     torch.manual_seed(4)
     net = make(6)
     with torch.no_grad():
-        net.core.bias_ih_l0.copy_(torch.tensor([200.0, -200.0, 1e4, -1e4, 30.0, -30.0] * 4))
+        dict(net.named_parameters())["core.bias_ih_l0"].copy_(
+            torch.tensor([200.0, -200.0, 1e4, -1e4, 30.0, -30.0] * 4)
+        )
     check(net, 2, 40)
 
 
@@ -182,7 +184,7 @@ def test_gradients_can_be_differentiated_again() -> None:
     def penalty(net: LSTM, x: Tensor) -> list[Tensor]:
         x = x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
-        gradient.square().sum().backward()
+        torch.autograd.backward(gradient.square().sum())
         return [parameter.grad for parameter in net.core.parameters() if parameter.grad is not None]
 
     for one, other in zip(penalty(net, x), penalty(exact(net), x.double()), strict=True):
@@ -258,8 +260,8 @@ def test_a_traced_graph_is_made_of_pytorchs_operations(monkeypatch: pytest.Monke
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing
         expected = net(x)
-        calls = called(monkeypatch)
-        traced = torch.jit.trace(net, (x,), check_trace=False)
+        calls, trace = called(monkeypatch), cast("Any", torch.jit.trace)
+        traced: Any = trace(net, (x,), check_trace=False)
         torch.testing.assert_close(traced(x), expected)
     assert not calls
 

@@ -51,6 +51,7 @@ def test_the_run_folder_explains_itself(finished):
     }
     assert (folder / "out" / "latest").resolve() == result.folder.resolve()
     record = json.loads((result.folder / "run.json").read_text())
+    assert record["runs_on"]
     assert record["status"] == "finished"
     assert record["epochs"] == 2
     assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
