@@ -344,6 +344,15 @@ def _expect(holds: bool, what: str, got: object, expected: str, number: int) -> 
         raise ValueError(f"expected {what} to have {expected} ({number}), but got {got}")
 
 
+def _address(samples: Floats) -> int:
+    """Where the samples of a contiguous array stand."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(samples.data))  # far faster than the other way
+    except (TypeError, ValueError):  # it cannot be written, or is empty
+        address: int = samples.__array_interface__["data"][0]
+        return address
+
+
 def check_blocks(block: Floats, out: Floats) -> None:
     """Refuse arrays that cannot be played from one into the other.
 
@@ -388,8 +397,8 @@ class Stream:
         check_blocks(block, out)
         self._process(
             self._handle,
-            block.__array_interface__["data"][0],
-            out.__array_interface__["data"][0],
+            _address(block),
+            _address(out),
             block.shape[0],
         )
 
