@@ -40,9 +40,30 @@ def test_the_capture_benchmark_trains_and_plays_what_was_exported(tmp_path):
 
 def test_the_startup_benchmark_times_our_commands(tmp_path):
     figures = tmp_path / "figures.json"
-    done = run("bench_startup.py", "--runs", 1, "--json", figures)
+    done = run("bench_startup.py", "--runs", 1, "--net", "a1-nano", "--seconds", 20, "--json", figures)
     assert done.returncode == 0, done.stderr
-    assert json.loads(figures.read_text())["medians"]["nam_full --help"] > 0.0
+    found = json.loads(figures.read_text())
+    assert 0.0 < found["medians"]["nam_full --help"] < found["medians"]["nam_full, first step"]
+    phases = found["phases"]["nam_full, first step"]
+    assert {"import torch", "net, recordings, checks", "first step"} <= set(phases)
+
+
+def test_the_loss_benchmark_compares_values_and_times(tmp_path):
+    figures = tmp_path / "figures.json"
+    done = run("bench_loss.py", "--batch", 2, "--ny", 3000, "--runs", 2, "--rounds", 1, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(figures.read_text())["ratio"] > 0.0
+
+
+@pytest.mark.slow
+def test_the_loop_benchmark_separates_training_from_the_rest(tmp_path):
+    figures = tmp_path / "figures.json"
+    done = run("bench_loop.py", "--seconds", 20, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    ours = json.loads(figures.read_text())["sides"]["ours"]
+    assert 0.0 < ours["overhead"] < ours["step"]
+    assert ours["epoch"]["validation"] > 0.0
+    assert ours["epoch"]["checkpoint"] > 0.0
 
 
 @pytest.mark.slow

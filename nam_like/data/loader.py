@@ -49,9 +49,18 @@ class BatchLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield the batches of the sampler's epoch; counts them for :meth:`state_dict`."""
         epoch, start = self.batches.epoch, self.batches.start_batch
-        for number, batch in enumerate(super().__iter__(), start=start + 1):
+        for number, batch in enumerate(self._batches(), start=start + 1):
             self._position = (epoch, number)
             yield batch
+
+    def _batches(self) -> Iterator[Any]:
+        """The batches; without worker processes straight from the dataset, which makes them whole."""
+        if self.num_workers or self.pin_memory:
+            yield from super().__iter__()
+        else:
+            dataset: Any = self.dataset
+            for indices in self.batches:
+                yield dataset.__getitems__(indices)
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch is: ``epoch`` and ``batch``, counted per process."""

@@ -25,6 +25,7 @@ from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.callbacks.launches import StepsPerLaunch
 from nam_like.train.callbacks.progress import RunProgress
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
+from nam_like.train.callbacks.unheard import NoProfiler, Unheard
 from nam_like.train.checkpoints import SafeCheckpointIO
 from nam_like.train.errors import Interrupted
 from nam_like.train.metrics_csv import MetricsCsv
@@ -81,7 +82,7 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
     if isinstance(job.train_loader.batches, StagedBatchSampler):
         callbacks.append(EpochLengths(job.train_loader.batches))
-    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch)]
+    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard()]
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:
@@ -123,6 +124,8 @@ def _trainer_arguments(job: Job) -> dict[str, Any]:
     if not {"max_epochs", "max_steps", "max_time"} & set(arguments):
         arguments["max_epochs"] = DEFAULT_EPOCHS
     arguments.setdefault("enable_model_summary", False)
+    if arguments.get("profiler") is None:
+        arguments["profiler"] = NoProfiler()
     # The loaders split the items among the processes themselves.
     arguments["use_distributed_sampler"] = False
     strategy = str(arguments.get("strategy", "auto"))

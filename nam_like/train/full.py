@@ -22,6 +22,7 @@ from nam_like.train.callbacks.stop import SignalFlag
 from nam_like.train.errors import DivergedError
 from nam_like.train.finish import HandedOn, hand_on, show_results
 from nam_like.train.fit import Fitted, fit
+from nam_like.train.heap import keep_freed_memory
 from nam_like.train.prepare import RESUME_VARIABLE, Job, is_main_process, prepare
 from nam_like.train.quiet import quiet_lightning
 from nam_like.train.run_folder import RunFolder, command_line, host, versions
@@ -74,6 +75,7 @@ def run(
         Exception: the run failed; its checkpoints stay, nothing is exported, the log says how to resume.
     """
     flag = SignalFlag()
+    keep_freed_memory()
     with quiet_lightning():
         job = prepare(config, Path(outdir), resume)
         with _shared_folder(job, Path(outdir), command) as folder, flag.installed():
