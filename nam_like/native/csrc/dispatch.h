@@ -7,7 +7,8 @@
 //     NAM_CALL(add)(x, y, n);                                       // anywhere
 #pragma once
 
-#if defined(__x86_64__) || defined(_M_X64)
+// With the vectors of another instruction set (see isa/vec.h), a test builds one set only.
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(NAM_VECTOR_WIDTH)
 #define NAM_X86 1
 #endif
 
