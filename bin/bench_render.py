@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time offline rendering on one thread: our native player in blocks, our torch net, and the peer's, in turn.
 
-    python bin/bench_render.py --net a1 [--peer /path/to/peer/venv/bin/python] [--seconds 10] [--block 64]
+    python bin/bench_render.py --net a1 [--peer /path/to/peer/venv/bin/python] [--seconds 4] [--block 64]
     python bin/bench_render.py --model FILE.nam
 
 Realtime factors are seconds of audio per second of CPU time (median over the turns). Torch plays the whole
@@ -139,7 +139,7 @@ def check_outputs(sides: dict[str, Side], folder: Path) -> dict[str, float]:
     wanted = played.pop("torch")
     errors = {name: float(np.sum((y - wanted) ** 2) / np.sum(wanted**2)) for name, y in played.items()}
     for name, error in errors.items():
-        print(f"{name} plays as our torch net: ESR {error:.1e}")
+        print(f"{name} plays as our torch net: ESR {error:.1e}", flush=True)
         if not error <= ESR_TOLERANCE:
             raise SideError(f"expected '{name}' to play as our torch net, but got an ESR of {error:.1e}")
     return errors
@@ -154,7 +154,7 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
         problems = set_up(sides, arguments, folder)
         sides = {name: side for name, side in sides.items() if name not in problems}
         for name, problem in problems.items():
-            print(f"{name} does not play: {problem}")
+            print(f"{name} does not play: {problem}", flush=True)
         errors = check_outputs(sides, folder)
         times = time_in_turn(contenders_of(sides), arguments.repeats)
     summaries = {row: taken.summary() for row, taken in times.items()}
@@ -209,11 +209,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--net", choices=MODELS, default="a1")
     what.add_argument("--model", type=Path, help="a .nam file")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of the audio")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the audio")
     parser.add_argument("--block", type=int, choices=BLOCKS, default=64, help="what the ratio is of")
     parser.add_argument("--peer", metavar="PYTHON", help="interpreter that has the peer")
     parser.add_argument("--isa", default="auto", help="native kernels that the player may use")
-    parser.add_argument("--repeats", type=int, default=7, help="turns of each")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each")
     parser.add_argument("--json", type=Path, help="write the figures here")
     return parser.parse_args(argv)
 

@@ -73,8 +73,15 @@ def set_up(sides: list[Side], case: Case, batch: Path, arguments: argparse.Names
             raise SideError(f"expected the side '{side.name}' to load weights, but it cannot")
 
 
-def check_sides(sides: list[Side]) -> list[dict[str, float]]:
+def check_sides(
+    sides: list[Side], steps: int = CHECKED_STEPS, *, quiet: bool = False
+) -> list[dict[str, float]]:
     """Make sure that the sides compute the same: loss and gradient of the first steps.
+
+    Args:
+        sides: what is compared.
+        steps: how many steps are done and compared.
+        quiet: print nothing.
 
     Returns:
         Per step the relative differences of the sides' losses and gradient norms from the first side's.
@@ -83,7 +90,7 @@ def check_sides(sides: list[Side]) -> list[dict[str, float]]:
         SideError: they differ in the first step, where only rounding may differ.
     """
     differences = []
-    for step in range(CHECKED_STEPS):
+    for step in range(steps):
         answers = {side.name: side.ask("check") for side in sides}
         first = answers[sides[0].name]
         worst = {
@@ -91,11 +98,12 @@ def check_sides(sides: list[Side]) -> list[dict[str, float]]:
             for key in ("loss", "gradient_norm")
         }
         differences.append(worst)
-        print(
-            f"step {step + 1}: loss {first['loss']:.7g}, relative difference {worst['loss']:.1e}; "
-            f"gradient norm {first['gradient_norm']:.6g}, relative difference {worst['gradient_norm']:.1e}",
-            flush=True,
-        )
+        if not quiet:
+            print(
+                f"step {step + 1}: loss {first['loss']:.7g}, relative difference {worst['loss']:.1e}; "
+                f"gradient norm {first['gradient_norm']:.6g}, difference {worst['gradient_norm']:.1e}",
+                flush=True,
+            )
         if step == 0 and not (
             worst["loss"] <= LOSS_TOLERANCE and worst["gradient_norm"] <= GRADIENT_TOLERANCE
         ):
