@@ -128,9 +128,8 @@ def main() -> int:
     print(f"{'':5s} {'step':>9s} {'training':>10s} {'overhead':>9s}   ms   | per epoch, ms")
     for name, found in figures.items():
         epoch = ", ".join(f"{part} {value:.1f}" for part, value in found["epoch"].items())
-        print(
-            f"{name:5s} {found['step']:9.3f} {found['training']:10.3f} {found['overhead']:9.3f}        | {epoch}"
-        )
+        step = f"{found['step']:9.3f} {found['training']:10.3f} {found['overhead']:9.3f}"
+        print(f"{name:5s} {step}        | {epoch}")
     ours = figures["ours"]["overhead"]
     ratio = figures["peer"]["overhead"] / ours if arguments.peer else None
     if arguments.json:

@@ -1,7 +1,7 @@
 """When a trainer makes its optimizer steps: ``python -m benchlib.pace REPORT SIDE arguments…``.
 
-Runs the whole command of a side in this process and writes down the time of each optimizer step, how much of it
-is training (the module's ``training_step``, the backward pass, the optimizer's arithmetic), and how long
+Runs the whole command of a side in this process and writes down the time of each optimizer step, how much of
+it is training (the module's ``training_step``, the backward pass, the optimizer's arithmetic), and how long
 validation steps and checkpoints take. It knows nothing of nam_like.
 """
 
