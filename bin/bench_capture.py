@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--ny", type=int, default=8192)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--model", type=Path, default=Path(__file__).parents[1] / "configs/model/amp/a1_standard.json"
+        "--model", type=Path, default=Path(__file__).parents[1] / "configs/model/amp/classic.json"
     )
     parser.add_argument("--peer", help="the peer's nam-full script; without it only our side is trained")
     parser.add_argument("--json", type=Path, help="write the figures here")

@@ -3,8 +3,8 @@
 
     python bin/bench_quality.py dry.wav wet.wav --stop 4932379 --peer /path/to/peer/venv/bin/python
                                 [--peer-epochs 100] [--target-esr 0.008] [--peer-seconds 3000]
-                                [--peer-cpu-seconds 6000] [--seeds 3] [--threads 2]
-                                [--model MODEL.json] [--learning LEARNING.json] [--json FILE]
+                                [--peer-cpu-seconds 6000] [--seeds 3] [--first-seed 0]
+                                [--threads 2] [--model MODEL.json] [--learning LEARNING.json] [--json FILE]
 
 Training uses the samples before ``--stop``, validation those from there on. The peer trains the same net as a
 user of it would: its ``nam-full`` with the classic recipe (Adam 0.004, gamma 0.993, batches of 16 × 8192).
@@ -130,6 +130,7 @@ def our_run(
     metrics = record["best"]["metrics"]
     reached = metrics["ESR"] <= target
     return {
+        "seed": seed,
         "seconds": spent.wall if reached else None,
         "cpu_seconds": spent.cpu if reached else None,
         "fit_seconds": record["seconds"]["fit"],
@@ -193,7 +194,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Json:
         peer = None
     figures |= {"target_esr": target, **recorded}
     long, short = [], []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         if peer is not None:
             short.append(peer.train(1)[0])
         ours = our_run(device, arguments, target, seed, folder / f"ours_{seed}")
@@ -248,6 +249,7 @@ def main() -> int:
     )
     parser.add_argument("--timed-epochs", type=int, default=2, help="epochs that the peer's time is taken of")
     parser.add_argument("--seeds", type=int, default=3, help="how many runs of ours")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
