@@ -81,3 +81,49 @@ def test_the_memory_benchmark_measures_both_lengths(tmp_path):
     assert all(50 < run["anonymous"] <= run["peak"] for run in found["runs"])
     assert all(0 < run["first_step"] < run["seconds"] for run in found["runs"])
     assert found["ratio"] == pytest.approx(1.0, abs=0.2)
+
+
+SWEEPS = ("length", "channels", "render-length")
+BASE = {"length": 128, "batch": 2, "channels": 4, "threads": 1}
+
+
+def test_points_of_the_scale_benchmark_are_drawn_small_and_of_any_number_of_sides(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BIN))
+    from benchlib.scale_plots import draw_all
+
+    both = [{"x": x, "seconds": {"ours": x / 9, "peer": x}, "ratio": 9.0} for x in (2, 3, 1024)]
+    drawn = draw_all({"length": both, "batch": [{"x": 1, "seconds": {"ours": 1.0}}], "threads": []}, tmp_path)
+    assert drawn == [tmp_path / "scale-length.png", tmp_path / "scale-batch.png"]
+    assert all(5_000 < path.stat().st_size < 80_000 for path in drawn)
+
+
+def test_the_scale_benchmark_varies_one_quantity_of_a1(monkeypatch):
+    monkeypatch.syspath_prepend(str(BIN))
+    import bench_scale
+
+    arguments = bench_scale.parse(["--channels", "16", "2", "--base-length", "64"])
+    narrow, standard = bench_scale.points_of("channels", arguments)
+    assert (narrow.channels, narrow.ny, narrow.batch) == (2, 64, 16)
+    first, second = bench_scale.case_of(narrow).model["net"]["config"]["layers_configs"]
+    assert (first["channels"], second["input_size"], second["channels"]) == (2, 2, 1)
+    assert bench_scale.case_of(standard).model == bench_scale.make_case("a1").model
+
+
+@pytest.mark.slow
+def test_the_scale_benchmark_measures_every_point_and_keeps_what_it_has(tmp_path):
+    figures, plots = tmp_path / "figures.json", tmp_path / "plots"
+    sizes = ["--lengths", 256, 128, "--channels", 3, "--seconds", 0.05, "--rounds", 1, "--threads", 1]
+    base = [f"--base-{name}={value}" for name, value in BASE.items()]
+    done = run("bench_scale.py", "--sweeps", *SWEEPS, *sizes, *base, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.splitlines()[-1].removeprefix("ratio ")) > 0.0
+    found = json.loads(figures.read_text())["sweeps"]
+    measured = {name: [point["x"] for point in points] for name, points in found.items()}
+    assert measured == {"length": [128, 256], "channels": [3], "render-length": [0.05]}
+    for point in (point for points in found.values() for point in points):
+        assert set(point["seconds"]) == {"ours", "plain"}
+        assert point["ratio"] == pytest.approx(point["seconds"]["plain"] / point["seconds"]["ours"])
+
+    done = run("bench_scale.py", "--sweeps", "--json", figures, "--plots", plots)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in plots.iterdir()) == [f"scale-{name}.png" for name in sorted(SWEEPS)]
