@@ -58,13 +58,18 @@ def draw(sweep: str, points: Sequence[Json], folder: Path) -> Path:
 
 def _draw_times(axes: Axes, points: Sequence[Json]) -> None:
     """Milliseconds of each side, both axes logarithmic: proportional growth is a line of slope 1."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     for side, color in COLORS.items():
         found = [(point["x"], 1e3 * point["seconds"][side]) for point in points if side in point["seconds"]]
         if found:
             axes.plot(*zip(*found, strict=True), marker="o", markersize=4, color=color, label=NAMES[side])
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("milliseconds", color=MUTED)
-    axes.legend(loc="best")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, borderpad=0.0)
 
 
 def _draw_ratios(axes: Axes, points: Sequence[Json]) -> None:
@@ -75,7 +80,7 @@ def _draw_ratios(axes: Axes, points: Sequence[Json]) -> None:
         axes.plot(*zip(*found, strict=True), marker="o", markersize=4, color=PREDICTION)
         for x, ratio in found:
             axes.annotate(
-                f"{ratio:.1f}", (x, ratio), (0, 7), textcoords="offset points", ha="center", fontsize=9
+                f"{ratio:.1f}", (x, ratio), (0, 6), textcoords="offset points", ha="center", fontsize=9
             )
         axes.set_ylim(0.0, 1.2 * max(ratio for _, ratio in found))
 
