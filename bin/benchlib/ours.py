@@ -46,8 +46,10 @@ def native_library() -> Any:
         return None
 
 
-def path_taken() -> str:
-    """Which kernels are in use, in words."""
+def path_taken(net: Any = None, device: Any = "cpu") -> str:
+    """Which kernels are in use (by a net, where one is given), in words."""
+    if hasattr(net, "runs_on"):
+        return str(net.runs_on(device))
     library = native_library()
     return "PyTorch" if library is None else str(library.status())
 
@@ -86,7 +88,7 @@ def build(model: dict[str, Any], device: torch.device) -> Trainee:
         optimizer=optimizer,
         weights=net.export_weights,
         load=net.import_weights,
-        about={"trainer": f"nam_like {__version__}", "path": path_taken()},
+        about={"trainer": f"nam_like {__version__}", "path": path_taken(net, device)},
     )
 
 
