@@ -17,7 +17,7 @@ from nam_like.export.nam_read.lstm import LSTM
 from nam_like.export.nam_read.network import Array, CausalConv, Network
 from nam_like.export.nam_read.wavenet import WaveNet
 from nam_like.export.nam_read.wavenet_config import ArraySpec, LayerSpec
-from nam_like.native.stream import Activation, Graph, LstmStack, Rows, Source
+from nam_like.native.stream_graph import Activation, Graph, LstmStack, Rows, Source
 
 __all__ = ["MAX_TAPS", "emit", "obstacle"]
 

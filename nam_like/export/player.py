@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from nam_like.errors import UserError
 from nam_like.export import native_graph
 from nam_like.export.nam_read import NamModel, load_nam
-from nam_like.native import library, stream
+from nam_like.native import library, stream, stream_graph
 
 __all__ = ["Player", "load"]
 
@@ -166,9 +166,9 @@ class Player:
 
 def _start_native(model: NamModel, fast_tanh: bool) -> stream.Stream | None:
     """The native player from the state in the file, or None where it cannot play."""
-    if not stream.available() or native_graph.obstacle(model.network):
+    if not stream_graph.available() or native_graph.obstacle(model.network):
         return None
-    graph = stream.Graph()
+    graph = stream_graph.Graph()
     return graph.start(native_graph.emit(graph, model.network, graph.input, fast_tanh=fast_tanh))
 
 

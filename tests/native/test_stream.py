@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nam_like.errors import UserError
 from nam_like.native import library
-from nam_like.native.stream import Activation, Graph, LstmStack, Rows, Source, Stream
+from nam_like.native.stream import Stream
+from nam_like.native.stream_graph import Activation, Graph, LstmStack, Rows, Source
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason=library.status())
 

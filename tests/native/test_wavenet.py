@@ -70,7 +70,9 @@ def check(net: WaveNet, batch: int, length: int) -> None:
     y, gradients = run(net, x, gradient)
     exact = copy.deepcopy(net).double()
     expected, expected_gradients = run(exact, x.double(), gradient.double())
-    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    # The terms of an output are of order 1, and may cancel.
+    within = 1e-5 * float(expected.abs().max()) + 1e-7
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=within)
     for found, wanted in zip(gradients, expected_gradients, strict=True):
         if wanted is None:
             assert found is None
