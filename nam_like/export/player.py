@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from nam_like.errors import UserError
 from nam_like.export import native_graph
 from nam_like.export.nam_read import NamModel, load_nam
+from nam_like.export.nam_read.player import mono_samples
 from nam_like.native import library, stream, stream_graph
 
 __all__ = ["Player", "load"]
@@ -105,12 +106,7 @@ class Player:
         Raises:
             UserError: the block is not one-dimensional or not floating point.
         """
-        samples = np.asarray(block)
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            raise UserError(
-                "expected mono floating-point samples of shape (L,),"
-                f" but got {samples.dtype} of shape {samples.shape}"
-            )
+        samples = mono_samples(block)
         if self._native is None:
             return self._reader.process(samples)
         samples = np.ascontiguousarray(samples, dtype=np.float32)

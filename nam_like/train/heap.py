@@ -1,8 +1,7 @@
 """Keep freed memory: a training step frees what the next one allocates.
 
 The allocator of the GNU C library hands freed memory back to the system when there is much of it, and the
-system hands it out again page by page, each filled with zeros; for small nets that takes longer than their
-arithmetic.
+system hands it out again page by page, each filled with zeros.
 """
 
 from __future__ import annotations

@@ -12,7 +12,22 @@ from nam_like.errors import UserError
 from nam_like.export.nam_read.envelope import Envelope
 from nam_like.export.nam_read.network import Network, State
 
-__all__ = ["NamModel", "Player"]
+__all__ = ["NamModel", "Player", "mono_samples"]
+
+
+def mono_samples(block: ArrayLike) -> NDArray[Any]:
+    """A block as an array.
+
+    Raises:
+        UserError: it is not one-dimensional or not floating point.
+    """
+    samples = np.asarray(block)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise UserError(
+            "expected mono floating-point samples of shape (L,),"
+            f" but got {samples.dtype} of shape {samples.shape}"
+        )
+    return samples
 
 
 class Player:
@@ -50,12 +65,7 @@ class Player:
         Raises:
             UserError: the block is not one-dimensional or not floating point.
         """
-        samples = np.asarray(block)
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            raise UserError(
-                "expected mono floating-point samples of shape (L,),"
-                f" but got {samples.dtype} of shape {samples.shape}"
-            )
+        samples = mono_samples(block)
         out = np.empty(len(samples), dtype=np.float32)
         step = self._network.chunk
         # A model may overflow; then the output is infinite, as the engine's is, and nobody is warned twice.
