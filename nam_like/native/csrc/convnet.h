@@ -33,7 +33,7 @@ struct ConvNetLayer {
 struct ConvNet {
     int inputs, layers;
     ConvNetLayer* layer;
-    bool norms;                // some layer normalises
+    bool norms;                // all layers normalise, but the last; otherwise none does
     bool keeps_outputs;        // all layers do
     int rows;                  // of the input and all layers; the last one's are not stored
     int stored_rows;
@@ -85,7 +85,8 @@ struct ConvNetBackward {
     const float* output_gradient;  // (outputs of the last layer, length − first)
     ptrdiff_t length;
     const float* rows;
-    float* gradient;           // `widest` rows of row_stride(length, 0) floats: dy, from one layer to the next
+    float* gradient;           // dy of the layer, unless it is the last: convnet_gradient_rows floats
+    float* gradient_before;    // for dy of the layer before; in a net that normalises it may be `gradient`
     float* weight_gradients;   // of convolutions and trained slopes; the sums say the rest
     GradientSums* sums;
     float* input_gradient;     // (inputs, length), or null
@@ -95,6 +96,8 @@ struct ConvNetBackward {
 // Floats of working memory that one thread needs.
 size_t convnet_forward_scratch(const ConvNet& net, ptrdiff_t length);
 size_t convnet_backward_scratch(const ConvNet& net, ptrdiff_t length);
+// Floats of the rows of a gradient.
+size_t convnet_gradient_rows(const ConvNet& net, ptrdiff_t length);
 
 }  // namespace nam
 

@@ -119,33 +119,37 @@ bool backward(const Batch& batch, const float* packed, const float* output_gradi
               float* weight_gradients, float* input_gradient) {
     const ConvNet& net = batch.net;
     const size_t scratch_each = convnet_backward_scratch(net, batch.length);
-    const size_t rows_each = static_cast<size_t>(net.widest) * row_stride(batch.length, 0);
-    // One sample after the other needs dy of those only that are being worked on.
+    const size_t rows_each = convnet_gradient_rows(net, batch.length);
+    // Sample after sample, dy of those only that are being worked on, of two layers in turn.
     const HeldBuffer scratch(batch.threads * scratch_each), each(batch.size * net.weights);
-    const HeldBuffer gradients((batch.normalises ? batch.size : batch.threads) * rows_each);
+    const HeldBuffer gradients((batch.normalises ? batch.size : 2 * batch.threads) * rows_each);
     if (!scratch.data() || !each.data() || !gradients.data()) return false;
     std::memset(each.data(), 0, static_cast<size_t>(batch.size * net.weights) * sizeof(float));
     std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
     const std::vector<Normal> normals = known_normals(batch);
     std::vector<NormalGradient> normal_gradients(net.rows);
     std::vector<GradientSums> sums(batch.size * net.rows);
-    const auto layers_back = [&](ptrdiff_t sample, int worker, int from, int to) {
+    const auto layer_back = [&](ptrdiff_t sample, int worker, int l) {
+        const ptrdiff_t here = batch.normalises ? sample : 2 * worker + l % 2;
+        const ptrdiff_t before = batch.normalises ? sample : 2 * worker + (l + 1) % 2;
         const ConvNetBackward call{net, batch.weights, packed, normals.data(), normal_gradients.data(),
                                    output_gradient + sample * batch.outputs() * batch.made(), batch.length,
                                    rows + sample * batch.sample_floats(),
-                                   gradients.data() + (batch.normalises ? sample : worker) * rows_each,
+                                   gradients.data() + here * rows_each, gradients.data() + before * rows_each,
                                    each.data() + sample * net.weights, &sums[sample * net.rows],
                                    input_gradient ? input_gradient + sample * net.inputs * batch.length : nullptr,
                                    scratch.data() + worker * scratch_each};
-        for (int l = from; l >= to; --l) NAM_CALL(convnet_backward)(call, l);
+        NAM_CALL(convnet_backward)(call, l);
     };
     const int samples = static_cast<int>(batch.size), last = net.layers - 1;
     if (!batch.normalises)
-        parallel_for(batch.threads, samples, [&](int index, int worker) { layers_back(index, worker, last, 0); });
+        parallel_for(batch.threads, samples, [&](int sample, int worker) {
+            for (int l = last; l >= 0; --l) layer_back(sample, worker, l);
+        });
     for (int l = last; l >= 0; --l) {
         if (batch.normalises)
             parallel_for(batch.threads, samples, [&](int index, int worker) {
-                layers_back(in_turn(index, l, batch.size), worker, l, l);
+                layer_back(in_turn(index, l, batch.size), worker, l);
             });
         if (l == last) gather_layer(batch, net.layer[l], sums, weight_gradients, normal_gradients);
         if (l > 0) gather_layer(batch, net.layer[l - 1], sums, weight_gradients, normal_gradients);

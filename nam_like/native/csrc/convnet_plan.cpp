@@ -69,7 +69,7 @@ std::unique_ptr<ConvNetPlan> plan_convnet(int inputs, const ConvNetLayerFields* 
     auto plan = std::make_unique<ConvNetPlan>();
     int width = inputs;
     for (int i = 0; i < layers; width = fields[i++].outputs) {
-        if (!fits(fields[i], width)) return nullptr;
+        if (!fits(fields[i], width) || (i < layers - 1 && fields[i].norm != fields[0].norm)) return nullptr;
         plan->layers.push_back(read_layer(fields[i], width));
     }
     const ConvNetLayer& last = plan->layers.back();
@@ -85,8 +85,12 @@ size_t convnet_forward_scratch(const ConvNet& net, ptrdiff_t length) {
     return static_cast<size_t>(net.widest) * row_stride(length, 0);
 }
 
+size_t convnet_gradient_rows(const ConvNet& net, ptrdiff_t length) {
+    return static_cast<size_t>(net.widest) * row_stride(length, net.largest_shift);
+}
+
 size_t convnet_backward_scratch(const ConvNet& net, ptrdiff_t length) {
-    const size_t rows = static_cast<size_t>(net.widest) * row_stride(length, net.largest_shift);
+    const size_t rows = net.norms ? convnet_gradient_rows(net, length) : 0;
     const size_t tiles = static_cast<size_t>(3 * net.widest) * CONVNET_TILE_STRIDE;
     return rows + tiles + static_cast<size_t>(net.largest_sums) * (16 + 1);  // 16: lanes of the widest vectors
 }

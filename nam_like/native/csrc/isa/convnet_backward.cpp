@@ -18,7 +18,7 @@ struct Backward {
     const ConvNetLayer& layer;
     const ConvNetLayer* before;      // null for the first layer
     Table<const float> rows;         // what the forward pass has kept
-    Table<float> dy, dz;
+    Table<float> dy, dy_before, dz;  // dz is dy in a net without normalisation
     Table<float> x, y, dx;           // one tile each; index 0 is its first sample
     float* sums;                     // running sums of dot_rows
     const float* future[MAX_SOURCES];  // dz once per tap, shifted
@@ -34,10 +34,10 @@ struct Backward {
 void gradient_of_z(const Backward& b, ptrdiff_t t, ptrdiff_t n) {
     for (int c = 0; c < b.layer.outputs; ++c) {
         const float* dy = b.dy(c) + t;
+        fetch_rows({b.dy.first, b.dy.stride}, c, 1, t - CONVNET_TILE, CONVNET_TILE);
+        fetch_rows(b.rows, b.layer.row + c, 1, t - CONVNET_TILE, CONVNET_TILE);
         const int row = b.layer.row + c;
-        if (b.layer.norm)
-            normal_row_back(b.call.normals[row], b.call.normal_gradients[row], b.rows(row) + t, dy, b.dz(c) + t, n);
-        else map_row(n, b.dz(c) + t, [&](ptrdiff_t i) { return load(dy + i); });
+        normal_row_back(b.call.normals[row], b.call.normal_gradients[row], b.rows(row) + t, dy, b.dz(c) + t, n);
     }
 }
 
@@ -49,6 +49,7 @@ void make_x(const Backward& b, ptrdiff_t t, ptrdiff_t n) {
         const float below = slope_below(before.activation, b.call.weights, c);
         const Normal& normal = b.call.normals[before.row + c];
         const float* z = b.rows(before.row + c) + t;
+        fetch_rows(b.rows, before.row + c, 1, t - CONVNET_TILE, CONVNET_TILE);
         if (from_output) {
             activate_normal_row(before.activation, below, normal, z, b.x(c), n);
         } else {
@@ -67,7 +68,7 @@ void activation_back(const Backward& b, ptrdiff_t t, ptrdiff_t n) {
         const int row = before.row + c;
         const float below = slope_below(activation, b.call.weights, c);
         const float* kept = from_output ? b.x_list[c] + b.x_at(t).at : b.y(c);
-        float *dx = b.dx(c), *dy = b.dy(c) + t, total[W] = {};
+        float *dx = b.dx(c), *dy = b.dy_before(c) + t, total[W] = {};
         if (activation.slopes)
             b.call.weight_gradients[activation.slope_offset + (activation.slopes == 1 ? 0 : c)] +=
                 prelu_slope_gradient(kept, dx, n);
@@ -103,9 +104,9 @@ void zero_span(const Table<float>& table, int count, ptrdiff_t from, ptrdiff_t t
         if (to > from) std::memset(table(c) + from, 0, static_cast<size_t>(to - from) * sizeof(float));
 }
 
-void layer_tile_back(const Backward& b, bool last, ptrdiff_t t, ptrdiff_t n) {
+void layer_tile_back(const Backward& b, ptrdiff_t t, ptrdiff_t n) {
     const ptrdiff_t valid = larger(t, b.layer.end);
-    if (!last && valid < t + n) gradient_of_z(b, valid, t + n - valid);
+    if (b.layer.norm && valid < t + n) gradient_of_z(b, valid, t + n - valid);
     if (b.makes_x) make_x(b, t, n);
     weight_products(b, t, n);
     const Rows dz{b.future, t};
@@ -144,28 +145,28 @@ void make_lists(Backward& b) {
 void convnet_backward(const ConvNetBackward& call, int l) {
     const ConvNet& net = call.net;
     const ConvNetLayer& layer = net.layer[l];
-    const ptrdiff_t stride = row_stride(call.length, 0), shifted = row_stride(call.length, net.largest_shift);
+    const ptrdiff_t stride = row_stride(call.length, net.largest_shift);
     const ptrdiff_t tiles = ptrdiff_t{net.widest} * CONVNET_TILE_STRIDE;
     float* scratch = call.scratch;
     const auto take = [&scratch](ptrdiff_t count) { return (scratch += count) - count; };
-    Backward b{call, layer, l > 0 ? &net.layer[l - 1] : nullptr, {call.rows, stride}, {call.gradient, stride},
-               {}, {}, {}, {}, nullptr, {}, {}, {}, false};
-    b.dz = {take(net.widest * shifted), shifted};
+    Backward b{call, layer, l > 0 ? &net.layer[l - 1] : nullptr, {call.rows, row_stride(call.length, 0)},
+               {call.gradient, stride}, {call.gradient_before, stride}, {call.gradient, stride},
+               {}, {}, {}, nullptr, {}, {}, {}, false};
+    if (net.norms) b.dz.first = take(net.widest * stride);
     b.x = {take(tiles), CONVNET_TILE_STRIDE};
     b.y = {take(tiles), CONVNET_TILE_STRIDE};
     b.dx = {take(tiles), CONVNET_TILE_STRIDE};
     b.sums = scratch;
     b.makes_x = b.before && !b.before->keeps_output;
     make_lists(b);
-    const bool last = l == net.layers - 1;
-    if (last) begin(b);
+    if (l == net.layers - 1) begin(b);
     // Taps that reach beyond the last sample, or that look at samples without a z, must find zeros.
     zero_span(b.dz, layer.outputs, layer.start, layer.end);
     zero_span(b.dz, layer.outputs, call.length, call.length + layer.end - layer.start);
     std::memset(b.sums, 0, static_cast<size_t>(layer.inputs) * b.taps() * W * sizeof(float));
     for (ptrdiff_t stop = call.length; stop > layer.start;) {
         const ptrdiff_t start = larger(layer.start, (stop - 1) / CONVNET_TILE * CONVNET_TILE);
-        layer_tile_back(b, last, start, stop - start);
+        layer_tile_back(b, start, stop - start);
         stop = start;
     }
     collect_weights(b);

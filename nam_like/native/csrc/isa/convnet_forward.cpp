@@ -22,9 +22,11 @@ bool stores_output(const ConvNetForward& call, const ConvNetLayer& layer) {
 }
 
 void activate(const Forward& f, const ConvNetLayer& layer, const Table<float>& to, int row, ptrdiff_t t, ptrdiff_t n) {
-    for (int c = 0; c < layer.outputs; ++c)
+    for (int c = 0; c < layer.outputs; ++c) {
+        fetch_rows({f.rows.first, f.rows.stride}, layer.row + c, 1, t + n, n);
         activate_normal_row(layer.activation, slope_below(layer.activation, f.call.weights, c),
                             f.call.normals[layer.row + c], f.rows(layer.row + c) + t, to(row + c) + t, n);
+    }
 }
 
 // The last layer writes to the output, all others to rows.

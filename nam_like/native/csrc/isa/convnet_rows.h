@@ -21,11 +21,12 @@ inline void activate_normal_row(const Activation& activation, float below, const
 }
 
 // dz from dy.
-inline void normal_row_back(const Normal& normal, const NormalGradient& gradient, const float* z, const float* dy,
-                            float* dz, ptrdiff_t n) {
+inline void normal_row_back(Normal normal, NormalGradient gradient, const float* z, const float* dy, float* dz,
+                            ptrdiff_t n) {
+    const vf mean = splat(normal.mean), scale = splat(normal.scale);
+    const vf constant = splat(gradient.constant), along = splat(gradient.along);
     map_row(n, dz, [&](ptrdiff_t t) {
-        const vf along = gradient.along * (load(z + t) - normal.mean);
-        return normal.scale * (load(dy + t) - gradient.constant - along);
+        return scale * (load(dy + t) - constant - along * (load(z + t) - mean));
     });
 }
 
