@@ -22,7 +22,7 @@ from nam_like.native import library, wavenet
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 CSRC = Path(library.__file__).parent / "csrc"
-SOURCES = ["dispatch", "memory", "threads", "wavenet_api", "wavenet_plan"]
+SOURCES = ["dispatch", "memory", "threads", "wavenet_api", "wavenet_plan", "wavenet_stages"]
 KERNELS = ["peak", "wavenet_pack", "wavenet_forward", "wavenet_backward"]
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["obstacle", "process", "report"]
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Described:
@@ -40,7 +37,6 @@ class Described:
 
 
 _described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
-_told: set[str] = set()
 
 
 def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
@@ -74,14 +70,10 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
 
 
 def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
-    """:func:`process` with the kernels for CUDA devices; the log tells once what plays the net."""
+    """:func:`process` with the kernels for CUDA devices."""
     if is_watched():
         return None
     described = describe(net)
-    line = report(net, x.device)
-    if line not in _told:
-        _told.add(line)
-        log.info("%s", line)
     conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
     if described.obstacle or gpu.obstacle(described.arrays, conditions, x.device):
         return None
