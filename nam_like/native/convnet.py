@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nam_like.native.kinds import KINDS
 from nam_like.native.library import load
-from nam_like.native.wavenet import KINDS, ActivationSpec, Kept
+from nam_like.native.wavenet import ActivationSpec, Kept
 
 __all__ = ["MAX_CHANNELS", "LayerSpec", "NetSpec", "Plan", "Statistics", "plan", "play", "weight_shapes"]
 

@@ -223,7 +223,7 @@ def test_a_long_signal_without_gradients_is_played_in_pieces(activation: str, ba
 def test_inputs_and_gradients_of_any_strides() -> None:
     torch.manual_seed(11)
     net = make()
-    x, gradient = torch.randn(50, 6).T[:, ::1], torch.randn(43, 6).T
+    x, gradient = torch.randn(50, 6).T, torch.randn(43, 6).T
     assert not x.is_contiguous()
     expected = run(copy.deepcopy(net), x.contiguous(), gradient.contiguous())
     y, gradients = run(net, x, gradient)
@@ -242,7 +242,6 @@ class OtherNorm(nn.BatchNorm1d):
 
 
 def freeze_one(net: ConvNet) -> None:
-    next(net.conv_blocks()[0].children())
     net.conv_blocks()[0].norm.eval()  # type: ignore[union-attr]
 
 

@@ -92,7 +92,7 @@ size_t convnet_gradient_rows(const ConvNet& net, ptrdiff_t length) {
 size_t convnet_backward_scratch(const ConvNet& net, ptrdiff_t length) {
     const size_t rows = net.norms ? convnet_gradient_rows(net, length) : 0;
     const size_t tiles = static_cast<size_t>(3 * net.widest) * CONVNET_TILE_STRIDE;
-    return rows + tiles + static_cast<size_t>(net.largest_sums) * (16 + 1);  // 16: lanes of the widest vectors
+    return rows + tiles + static_cast<size_t>(net.largest_sums) * (LANES + 1);
 }
 
 }  // namespace nam
