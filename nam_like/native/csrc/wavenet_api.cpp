@@ -11,19 +11,6 @@
 namespace nam {
 namespace {
 
-// A buffer for the duration of a call.
-class Scratch {
-public:
-    explicit Scratch(size_t floats) : memory_(take_buffer(floats)) {}
-    ~Scratch() { give_buffer(memory_); }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    float* get() const { return memory_; }
-
-private:
-    float* memory_;
-};
-
 struct Call {
     const WaveNet& net;
     const float* weights;
@@ -138,7 +125,6 @@ void backward(const Call& call, const Gradients& gradients, const float* kept, f
 }  // namespace
 }  // namespace nam
 
-using nam::Scratch;
 using nam::WaveNetPlan;
 
 // A plan of a net; null if it is not within the limits of wavenet.h.
@@ -160,21 +146,21 @@ NAM_API int nam_wavenet_forward(const void* handle, const float* weights, const 
                                 int64_t batch, int64_t length, float* output, float** kept, int threads) {
     const nam::WaveNet& net = static_cast<const WaveNetPlan*>(handle)->net;
     threads = nam::available_threads(threads);
-    const Scratch packed(net.packed), scratch(threads * nam::wavenet_scratch(net));
-    if (!packed.get() || !scratch.get()) return -1;
-    NAM_CALL(wavenet_pack)(net, weights, packed.get());
-    const nam::Call call{net, weights, packed.get(), batch, length, threads};
+    const nam::HeldBuffer packed(net.packed), scratch(threads * nam::wavenet_scratch(net));
+    if (!packed.data() || !scratch.data()) return -1;
+    NAM_CALL(wavenet_pack)(net, weights, packed.data());
+    const nam::Call call{net, weights, packed.data(), batch, length, threads};
     const nam::Signals signals{input, condition, output};
     if (kept) {
         *kept = nam::take_buffer(batch * nam::sample_floats(net, length));
         if (!*kept) return -1;
-        nam::forward_kept(call, signals, *kept, scratch.get(), nam::divide(net, batch, length, threads));
+        nam::forward_kept(call, signals, *kept, scratch.data(), nam::divide(net, batch, length, threads));
         return 0;
     }
     const ptrdiff_t longest = std::min<ptrdiff_t>(nam::piece_length(net) + net.first, length);
-    const Scratch rows(threads * nam::sample_floats(net, longest));
-    if (!rows.get()) return -1;
-    nam::forward_pieces(call, signals, rows.get(), scratch.get());
+    const nam::HeldBuffer rows(threads * nam::sample_floats(net, longest));
+    if (!rows.data()) return -1;
+    nam::forward_pieces(call, signals, rows.data(), scratch.data());
     return 0;
 }
 
@@ -187,16 +173,16 @@ NAM_API int nam_wavenet_backward(const void* handle, const float* weights, const
     const nam::WaveNet& net = static_cast<const WaveNetPlan*>(handle)->net;
     threads = nam::available_threads(threads);
     const nam::Stages stages = nam::divide(net, batch, length, threads);
-    const Scratch packed(net.packed), each(batch * net.weights);
-    const nam::Call call{net, weights, packed.get(), batch, length, threads};
+    const nam::HeldBuffer packed(net.packed), each(batch * net.weights);
+    const nam::Call call{net, weights, packed.data(), batch, length, threads};
     const nam::BackwardMemory memory(call, stages);
-    const Scratch tables(stages.slots(threads) * memory.tables_each), scratch(threads * memory.scratch_each);
-    if (!packed.get() || !each.get() || !tables.get() || !scratch.get()) return -1;
-    NAM_CALL(wavenet_pack)(net, weights, packed.get());
-    nam::backward(call, {output_gradient, each.get(), input_gradient, condition_gradient}, kept, tables.get(),
-                  scratch.get(), stages);
+    const nam::HeldBuffer tables(stages.slots(threads) * memory.tables_each), scratch(threads * memory.scratch_each);
+    if (!packed.data() || !each.data() || !tables.data() || !scratch.data()) return -1;
+    NAM_CALL(wavenet_pack)(net, weights, packed.data());
+    nam::backward(call, {output_gradient, each.data(), input_gradient, condition_gradient}, kept, tables.data(),
+                  scratch.data(), stages);
     std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
     for (int64_t sample = 0; sample < batch; ++sample)
-        for (ptrdiff_t i = 0; i < net.weights; ++i) weight_gradients[i] += each.get()[sample * net.weights + i];
+        for (ptrdiff_t i = 0; i < net.weights; ++i) weight_gradients[i] += each.data()[sample * net.weights + i];
     return 0;
 }
