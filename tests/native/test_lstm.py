@@ -21,6 +21,12 @@ pytestmark = pytest.mark.skipif(library.load() is None, reason=library.status())
 SETS = [name for name in library.CHOICES if name not in ("auto", "off")]
 
 
+def assert_heard_alike(found: Tensor, wanted: Tensor) -> None:
+    """Compare outputs with float64; their terms are of order 1, and may cancel."""
+    within = 1e-5 * float(wanted.abs().max()) + 1e-6
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=within)
+
+
 def make(hidden: int, layers: int = 1, **config: Any) -> LSTM:
     """A net of ordinary weights, its learned state among them."""
     net = LSTM(hidden, layers, **config).train()
@@ -54,7 +60,7 @@ def check(net: LSTM, batch: int, length: int) -> None:
     found, gradients = run(net, x, knobs, gradient)
     wide = None if knobs is None else knobs.double()
     wanted, wanted_gradients = run(exact(net), x.double(), wide, gradient.double())
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+    assert_heard_alike(found, wanted)
     for one, other in zip(gradients, wanted_gradients, strict=True):
         # Sums over time cancel, so the rounding of a small sum is that of its terms.
         scale = float(other.abs().max()) + 1e-3 * float(gradient.abs().sum())
@@ -95,7 +101,7 @@ def nets(draw: st.DrawFn) -> tuple[LSTM, int]:
     return net, length
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(nets(), st.integers(1, 19))
 def test_output_and_gradients_are_those_of_float64(net_and_length: tuple[LSTM, int], batch: int) -> None:
     check(net_and_length[0], batch, net_and_length[1])
@@ -191,7 +197,7 @@ def test_gradients_can_be_differentiated_again() -> None:
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(nets(), st.integers(1, 3))
 def test_playing_is_that_of_float64(net_and_length: tuple[LSTM, int], batch: int) -> None:
     net, length = net_and_length
@@ -201,7 +207,7 @@ def test_playing_is_that_of_float64(net_and_length: tuple[LSTM, int], batch: int
     with torch.no_grad():
         found = net(x, *knobs)
         wanted = exact(net)(x.double(), *(value.double() for value in knobs))
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+    assert_heard_alike(found, wanted)
 
 
 def test_the_state_is_carried_from_call_to_call() -> None:
