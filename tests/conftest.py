@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a failure is never one of chance. To look for others:
+# pytest --hypothesis-profile=default
+settings.register_profile("reproducible", derandomize=True)
+settings.load_profile("reproducible")
 
 # Two processes run the tests side by side; nets this small are slower on several threads anyway.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

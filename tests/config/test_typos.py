@@ -52,7 +52,7 @@ def test_shipped_configs_have_none(kind, path):
     assert typos.typos(read(path), SCHEMAS[kind]) == []
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_what_is_told_is_what_the_models_say(data):
     kind, path = data.draw(st.sampled_from(SHIPPED))

@@ -93,7 +93,7 @@ def nets(draw: st.DrawFn) -> ConvNet:
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(nets(), st.booleans(), st.integers(1, 3), st.integers(20, 500))
 def test_output_and_gradients_are_those_of_float64(
     net: ConvNet, training: bool, batch: int, length: int

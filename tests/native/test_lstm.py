@@ -101,7 +101,7 @@ def nets(draw: st.DrawFn) -> tuple[LSTM, int]:
     return net, length
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(nets(), st.integers(1, 19))
 def test_output_and_gradients_are_those_of_float64(net_and_length: tuple[LSTM, int], batch: int) -> None:
     check(net_and_length[0], batch, net_and_length[1])
@@ -197,7 +197,7 @@ def test_gradients_can_be_differentiated_again() -> None:
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None)
 @given(nets(), st.integers(1, 3))
 def test_playing_is_that_of_float64(net_and_length: tuple[LSTM, int], batch: int) -> None:
     net, length = net_and_length

@@ -91,7 +91,6 @@ def cases(draw):
 @settings(
     max_examples=40,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[
         HealthCheck.filter_too_much,
         HealthCheck.function_scoped_fixture,

@@ -116,7 +116,7 @@ def nets(draw: st.DrawFn) -> WaveNet:
     return make(arrays)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(nets(), st.integers(1, 3), st.integers(1, 500))
 def test_output_and_gradients_are_those_of_float64(net: WaveNet, batch: int, length: int) -> None:
     check(net, batch, length)

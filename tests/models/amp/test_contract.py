@@ -85,7 +85,7 @@ def check_config(config: dict[str, Any]) -> None:
 
 
 @given(config=wavenet_configs())
-@settings(max_examples=15, derandomize=True, **ANY)
+@settings(max_examples=15, **ANY)
 def test_wavenets_of_any_config(config: dict[str, Any]) -> None:
     check_config(config)
 
