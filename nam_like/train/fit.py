@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ProgressBar, StochasticWeightAveraging
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 
 from nam_like.config.component import Component
 from nam_like.config.importable import importable
@@ -30,6 +30,7 @@ from nam_like.train.checkpoints import SafeCheckpointIO
 from nam_like.train.errors import Interrupted
 from nam_like.train.metrics_csv import MetricsCsv
 from nam_like.train.prepare import Job
+from nam_like.train.tensorboard import LateTensorBoard
 
 __all__ = ["Fitted", "fit"]
 
@@ -140,7 +141,7 @@ def _loggers(job: Job, folder: Path, previous: Path | None) -> list[Logger]:
     if learning.standard_loggers:
         earlier = None if previous is None else previous.parent / "metrics.csv"
         loggers.append(MetricsCsv(folder / "metrics.csv", earlier))
-        loggers.append(TensorBoardLogger(save_dir=folder, name="", version="tensorboard"))
+        loggers.append(LateTensorBoard(save_dir=folder, name="", version="tensorboard"))
     return [*loggers, *(_logger(component, folder) for component in learning.all_loggers())]
 
 
