@@ -24,6 +24,7 @@ from nam_like.train.callbacks.ema import Ema
 from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.callbacks.launches import StepsPerLaunch
 from nam_like.train.callbacks.progress import RunProgress
+from nam_like.train.callbacks.short_way import ShortWay
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
 from nam_like.train.callbacks.unheard import NoProfiler, Unheard
 from nam_like.train.checkpoints import SafeCheckpointIO
@@ -83,7 +84,7 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
     if isinstance(job.train_loader.batches, StagedBatchSampler):
         callbacks.append(EpochLengths(job.train_loader.batches))
-    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard()]
+    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard(), ShortWay()]
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:
