@@ -59,15 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
     set_variables()
     with collector_resting():
         from nam_like import extensions
+        from nam_like.config.reading import read_files
 
-        load_torch_library()
         if not arguments.no_extensions:
             extensions.load_extensions()
-        from nam_like.config.run import load_run
-
         quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
         overrides = [*quiet, *arguments.overrides]
-        run_config = load_run(arguments.data, arguments.model, arguments.learning, overrides)
+        files = read_files(arguments.data, arguments.model, arguments.learning, overrides)
+        load_torch_library()  # not sooner: what is misspelt is told without
+        from nam_like.config.run import check_run
+
+        run_config = check_run(files)
         from nam_like.train.full import run as train
 
     if arguments.quiet:  # after the import, which sets the level itself
