@@ -32,6 +32,7 @@ FUNCTIONS = {
     "nam_like.config.run": {"check_run": "read and check the JSONs"},
     "nam_like.train.prepare": {"prepare": "net, recordings, checks"},
     "nam_like.train.fit": {"fit": "trainer"},
+    "nam_like.train.lightning_module": {"LightningModule.training_step": "first step"},
     "nam.train.lightning_module": {"LightningModule.init_from_config": "net, recordings, checks"},
     "nam.data": {"init_dataset": "net, recordings, checks"},
     "pytorch_lightning.trainer.trainer": {"Trainer.__init__": "trainer", "Trainer.fit": "trainer"},
