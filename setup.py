@@ -31,11 +31,10 @@ FLAGS = [
     "-fvisibility=hidden",
 ]
 FLAGS += ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes", "-pthread", "-g0"]
-X86_SETS = {
-    "baseline": [],
-    "avx2": ["-mavx2", "-mfma"],
-    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"],
-}
+AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"]
+# GCC takes the unused operand of its own _mm512_min_ps for a mistake of ours (its bug 105593).
+AVX512 += ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
+X86_SETS = {"baseline": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512}
 
 
 def instruction_sets() -> dict[str, list[str]]:

@@ -25,14 +25,14 @@ __all__ = ["MAX_TAPS", "emit", "obstacle"]
 MAX_TAPS = 16_384
 
 _PLAIN = {
-    "Tanh": Activation("tanh"),
-    "Fasttanh": Activation("fasttanh"),
-    "Hardtanh": Activation("hardtanh", (-1.0, 1.0, 0.0, 0.0)),
-    "ReLU": Activation("relu"),
-    "Sigmoid": Activation("sigmoid"),
-    "SiLU": Activation("silu"),
-    "Hardswish": Activation("hardswish"),
-    "Softsign": Activation("softsign"),
+    "Tanh": Activation("Tanh"),
+    "Fasttanh": Activation("Fasttanh"),
+    "Hardtanh": Activation("Hardtanh", (-1.0, 1.0, 0.0, 0.0)),
+    "ReLU": Activation("ReLU"),
+    "Sigmoid": Activation("Sigmoid"),
+    "SiLU": Activation("SiLU"),
+    "Hardswish": Activation("Hardswish"),
+    "Softsign": Activation("Softsign"),
 }
 
 
@@ -90,11 +90,11 @@ def _lstm(network: LSTM) -> LstmStack:
 def _activation(activation: read.Activation, rows: int, fast: bool) -> Activation:
     if activation.slopes:
         if len(activation.slopes) == 1:
-            return Activation("leaky_relu", (activation.slopes[0], 0.0, 0.0, 0.0))
-        return Activation("prelu", slopes=activation.slopes)
+            return Activation("LeakyReLU", (activation.slopes[0], 0.0, 0.0, 0.0))
+        return Activation("PReLU", slopes=activation.slopes)
     if activation.name == "LeakyHardtanh":
-        return Activation("leaky_hardtanh", activation.limits)
-    return Activation("fasttanh") if fast and activation.name == "Tanh" else _PLAIN[activation.name]
+        return Activation("LeakyHardtanh", activation.limits)
+    return Activation("Fasttanh") if fast and activation.name == "Tanh" else _PLAIN[activation.name]
 
 
 def _source(conv: CausalConv, rows: Rows) -> Source:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nam_like.errors import UserError
 from nam_like.native import library
+from nam_like.native.kinds import KINDS, PAIRS
 from nam_like.native.stream import Floats, Stream
 
 __all__ = [
@@ -35,25 +36,6 @@ __all__ = [
 
 #: Samples that pass through all operations at once (`STREAM_BLOCK` in csrc/stream_kernels.h).
 BLOCK = 64
-
-#: In the order of `Kind` in csrc/wavenet.h.
-KINDS = (
-    "identity",
-    "tanh",
-    "hardtanh",
-    "fasttanh",
-    "relu",
-    "leaky_relu",
-    "prelu",
-    "sigmoid",
-    "silu",
-    "hardswish",
-    "leaky_hardtanh",
-    "softsign",
-    "softsigmoid",
-)
-#: In the order of `Pair` there.
-PAIRS = ("none", "multiply", "blend")
 
 
 @dataclass(frozen=True)
@@ -95,12 +77,12 @@ class Activation:
     """A function of single samples.
 
     Attributes:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`~nam_like.native.kinds.KINDS`.
         constants: slope of ``leaky_relu``; limits of ``hardtanh``; limits and slopes of ``leaky_hardtanh``.
         slopes: ``prelu``: one per row.
     """
 
-    kind: str = "identity"
+    kind: str = "Identity"
     constants: tuple[float, ...] = ()
     slopes: tuple[float, ...] = ()
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nam_like.native.kinds import KINDS, PAIRS
 from nam_like.native.library import load
 
 __all__ = [
@@ -35,32 +36,13 @@ __all__ = [
     "weight_shapes",
 ]
 
-#: Names of activations, in the order of `Kind` in csrc/wavenet.h.
-KINDS = (
-    "Identity",
-    "Tanh",
-    "Hardtanh",
-    "Fasttanh",
-    "ReLU",
-    "LeakyReLU",
-    "PReLU",
-    "Sigmoid",
-    "SiLU",
-    "Hardswish",
-    "LeakyHardtanh",
-    "Softsign",
-    "Softsigmoid",
-)
-#: Ways to make one channel of two, in the order of `Pair`.
-PAIRS = ("none", "multiply", "blend")
-
 
 @dataclass(frozen=True)
 class ActivationSpec:
     """One pointwise activation.
 
     Attributes:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`~nam_like.native.kinds.KINDS`.
         constants: up to four: slope of LeakyReLU, limits of Hardtanh, limits and slopes of LeakyHardtanh.
         slopes: trainable slopes of PReLU: 1, or one per channel; 0 for all others.
     """

@@ -26,18 +26,18 @@ SETS = library.available(found) if (found := library.load()) is not None else []
 #: Activations and what torch calls them, in float64.
 KINDS: dict[str, tuple[Activation, Any]] = {
     "identity": (Activation(), lambda z: z),
-    "tanh": (Activation("tanh"), torch.tanh),
-    "relu": (Activation("relu"), torch.relu),
-    "sigmoid": (Activation("sigmoid"), torch.sigmoid),
-    "silu": (Activation("silu"), torch.nn.functional.silu),
-    "hardswish": (Activation("hardswish"), torch.nn.functional.hardswish),
-    "softsign": (Activation("softsign"), torch.nn.functional.softsign),
+    "tanh": (Activation("Tanh"), torch.tanh),
+    "relu": (Activation("ReLU"), torch.relu),
+    "sigmoid": (Activation("Sigmoid"), torch.sigmoid),
+    "silu": (Activation("SiLU"), torch.nn.functional.silu),
+    "hardswish": (Activation("Hardswish"), torch.nn.functional.hardswish),
+    "softsign": (Activation("Softsign"), torch.nn.functional.softsign),
     "hardtanh": (
-        Activation("hardtanh", (-1.0, 1.0, 0.0, 0.0)),
+        Activation("Hardtanh", (-1.0, 1.0, 0.0, 0.0)),
         torch.nn.functional.hardtanh,
     ),
     "leaky_relu": (
-        Activation("leaky_relu", (0.2, 0.0, 0.0, 0.0)),
+        Activation("LeakyReLU", (0.2, 0.0, 0.0, 0.0)),
         lambda z: torch.nn.functional.leaky_relu(z, 0.2),
     ),
 }
@@ -122,7 +122,7 @@ def test_the_plugins_tanh_is_within_its_error_of_tanh(isa: str) -> None:
     x = np.linspace(-12, 12, 5001).astype(np.float32)
     graph = Graph()
     out = graph.signal(1)
-    graph.activate(graph.input, Activation("fasttanh"), out=out)
+    graph.activate(graph.input, Activation("Fasttanh"), out=out)
     z = x.astype(np.float64)
     s, e, d = np.abs(z), 0.814642734961073, 2.44506634652299
     above = 2.45550750702956 * (1 + s) + (0.893229853513558 + 0.821226666969744 * s) * z**2
@@ -143,12 +143,12 @@ def test_pairs_sums_and_slopes(pair: str, adds: bool, isa: str) -> None:
     slopes = (0.25, -0.5)
     graph.activate(
         z,
-        Activation("prelu", slopes=slopes),
+        Activation("PReLU", slopes=slopes),
         out=out,
         total=total,
         adds=adds,
         pair=pair,
-        secondary=Activation("sigmoid"),
+        secondary=Activation("Sigmoid"),
     )
     y = graph.mix(
         graph.signal(1), [Source(out, np.array([[[1.0, 10.0]]])), Source(total, np.ones((1, 1, 2)))]

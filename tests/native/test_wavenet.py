@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -145,22 +147,47 @@ def test_two_arrays_groups_and_kernels_per_layer() -> None:
     check(make([first, array(input_size=8, channels=4, dilations=[1, 2, 400])]), 2, 700)
 
 
-def test_the_gradient_does_not_depend_on_the_number_of_threads() -> None:
-    torch.manual_seed(5)
-    net = make([array(channels=5)])
-    x = torch.randn(7, net.receptive_field - 1 + 300)
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch's number of threads, which is the kernels', too."""
     before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        found = []
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            found.append(run(net, x, torch.ones(7, 300)))
+        yield
     finally:
         torch.set_num_threads(before)
-    for other in found[1:]:
-        assert torch.equal(found[0][0], other[0])
-        for a, b in zip(found[0][1], other[1], strict=True):
-            assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
+
+
+# Whole items for each thread; all threads on one item; two groups of three, two items for each; one group
+# for four items, more than are worked on at a time; more threads than the net has parts.
+@pytest.mark.parametrize(("batch", "count"), [(4, 2), (1, 2), (1, 5), (4, 6), (4, 3), (5, 3), (1, 40)])
+def test_no_bit_depends_on_the_number_of_threads(batch: int, count: int) -> None:
+    torch.manual_seed(5)
+    first = array(
+        channels=9,
+        activation={"name": "PReLU", "num_parameters": 9},
+        bottleneck=9,
+        dilations=[1, 700, 3],
+        head={"out_channels": 4, "kernel_size": 16, "bias": True},
+    )
+    net = make([first, array(input_size=9, channels=4, dilations=[1, 2, 400], activation="SiLU")])
+    x = torch.randn(batch, net.receptive_field - 1 + 1500)
+    gradient = torch.randn(batch, 1500)
+    with threads(1):
+        expected, expected_gradients = run(net, x, gradient)
+    with threads(count):
+        found, gradients = run(net, x, gradient)
+    assert torch.equal(found, expected)
+    for a, b in zip(gradients, expected_gradients, strict=True):
+        assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("length", [1, 191, 193, 900])
+def test_an_item_shared_by_threads_is_that_of_float64(length: int) -> None:
+    torch.manual_seed(7)
+    first = array(channels=6, head={"out_channels": 3, "kernel_size": 1, "bias": False})
+    with threads(4):
+        check(make([first, array(input_size=6, channels=3, dilations=[1, 300])]), 1, length)
 
 
 def test_a_long_signal_without_gradients_is_played_in_pieces() -> None:

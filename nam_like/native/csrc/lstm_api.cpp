@@ -35,19 +35,6 @@ Kernels kernels(Isa set) {
 // Half of a vector of 16 would be idle with 8 units or fewer.
 Isa best_for(int hidden) { return isa() == Isa::avx512 && hidden <= 8 ? Isa::avx2 : isa(); }
 
-// A buffer that is given back at the end of a scope.
-class Buffer {
-public:
-    explicit Buffer(size_t floats) : data_(take_buffer(floats)) {}
-    ~Buffer() { give_buffer(data_); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    float* data() const { return data_; }
-
-private:
-    float* data_;
-};
-
 size_t rounded(size_t floats) { return (floats + 15) / 16 * 16; }  // to whole cache lines
 
 }  // namespace
@@ -70,7 +57,7 @@ NAM_API int nam_lstm_forward(int set, const LstmCall* call, int threads) {
     const nam::LstmPlan plan = run.plan(*call);
     const int parts = std::max(1, std::min(threads, call->batch));
     const size_t scratch = nam::rounded(plan.forward_scratch * ((call->batch + parts - 1) / parts));
-    const nam::Buffer packed(plan.weights), memory(scratch * parts);
+    const nam::HeldBuffer packed(plan.weights), memory(scratch * parts);
     if (!packed.data() || !memory.data()) return -1;
     run.pack(*call, packed.data());
     nam::parallel_for(threads, parts, [&](int part, int worker) {
@@ -86,7 +73,7 @@ NAM_API int nam_lstm_backward(int set, const LstmCall* call, const LstmGradients
     const nam::LstmPlan plan = run.plan(*call);
     const int workers = std::max(1, std::min(threads, plan.tasks));
     const size_t scratch = nam::rounded(plan.backward_scratch);
-    const nam::Buffer packed(plan.weights), sums(plan.gradient * plan.tasks), memory(scratch * workers);
+    const nam::HeldBuffer packed(plan.weights), sums(plan.gradient * plan.tasks), memory(scratch * workers);
     if (!packed.data() || !sums.data() || !memory.data()) return -1;
     run.pack(*call, packed.data());
     std::memset(sums.data(), 0, plan.gradient * plan.tasks * sizeof(float));

@@ -17,4 +17,17 @@ bool reserve_buffer(size_t floats);
 // Frees the buffers that nobody holds.
 void drop_free_buffers();
 
+// A buffer that is given back at the end of a scope; its data is null when there is no memory.
+class HeldBuffer {
+public:
+    explicit HeldBuffer(size_t floats) : data_(take_buffer(floats)) {}
+    ~HeldBuffer() { give_buffer(data_); }
+    HeldBuffer(const HeldBuffer&) = delete;
+    HeldBuffer& operator=(const HeldBuffer&) = delete;
+    float* data() const { return data_; }
+
+private:
+    float* data_;
+};
+
 }  // namespace nam

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,11 +25,9 @@ public:
     void run(int threads, int count, const std::function<void(int, int)>& task) {
         std::lock_guard<std::mutex> one_job(job_mutex_);
         Job job{&task, count};
-        const int helpers = std::min(threads, count) - 1;
+        const int helpers = std::min(grow(std::min(threads, count) - 1), std::min(threads, count) - 1);
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            while (static_cast<int>(workers_.size()) < helpers)
-                workers_.emplace_back([this, worker = static_cast<int>(workers_.size()) + 1] { work(worker); });
             job_ = &job;
             helpers_ = helpers;
             job.running = helpers;
@@ -39,6 +38,17 @@ public:
         std::unique_lock<std::mutex> lock(mutex_);
         done_.wait(lock, [&] { return job.running == 0; });
         job_ = nullptr;
+    }
+
+    // Starts helpers until there are so many, or the system gives no more; returns how many there are.
+    int grow(int helpers) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        try {
+            while (static_cast<int>(workers_.size()) < helpers)
+                workers_.emplace_back([this, worker = static_cast<int>(workers_.size()) + 1] { work(worker); });
+        } catch (const std::system_error&) {
+        }
+        return static_cast<int>(workers_.size());
     }
 
 private:
@@ -92,5 +102,7 @@ void parallel_for(int threads, int count, const std::function<void(int, int)>& t
     }
     pool().run(threads, count, task);
 }
+
+int available_threads(int wanted) { return wanted <= 1 ? 1 : std::min(wanted, 1 + pool().grow(wanted - 1)); }
 
 }  // namespace nam

@@ -12,4 +12,7 @@ namespace nam {
 // [0, threads). Returns when all are done. Tasks must not call it again.
 void parallel_for(int threads, int count, const std::function<void(int index, int worker)>& task);
 
+// How many of the wanted threads parallel_for can have at the same time: as many, unless the system refuses them.
+int available_threads(int wanted);
+
 }  // namespace nam

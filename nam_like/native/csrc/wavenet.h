@@ -19,6 +19,7 @@ namespace nam {
 
 inline constexpr int MAX_CHANNELS = 64;    // of any row group
 inline constexpr int MAX_SOURCES = 1100;   // rows that one mix or dot reads: channels × taps + condition + ones
+inline constexpr int LANES = 16;             // of the widest vectors
 inline constexpr int TILE = 192;           // samples that pass through a layer at once
 inline constexpr ptrdiff_t TILE_STRIDE = TILE + 16;  // floats between the rows of a tile in working memory
 
@@ -56,6 +57,7 @@ struct WaveNetLayer {
     ptrdiff_t w_conv, w_bias, w_mixer, w_residual, w_residual_bias, w_skip, w_skip_bias;
     ptrdiff_t p_conv, p_residual, p_skip, p_conv_back, p_residual_back, p_skip_back, p_mixer_back;
     int row_x, row_next, row_kept;  // first rows of x, next x, and kept z or a, in a sample's rows
+    int row_dz;                   // first of its rows of dz, where each layer has its own
 };
 
 struct WaveNetArray {
@@ -69,19 +71,61 @@ struct WaveNetArray {
     int row_input, row_sum, row_head;
 };
 
+// The parts of a net in the order in which a signal passes through them: the 1×1 in front, the layers and the head
+// of the first array, then those of the next one.
+enum class Step : int { front, layer, head };
+struct WaveNetPart {
+    Step step;
+    int array, layer;
+    double work;                  // per sample, in multiplications
+    ptrdiff_t start;              // sample from which its output is needed
+    size_t sums;                  // vectors of running sums that its gradient needs
+    size_t sums_before;           // those of all parts before it
+};
+struct PartSpan {
+    int first, last;              // without `last`
+};
+
 struct WaveNet {
     int inputs, conditions;       // rows of the input, and of the condition (0: none)
     bool own_condition;           // the condition is the input
     int arrays;
     WaveNetArray* array;
+    int parts;
+    WaveNetPart* part;
     float head_scale;
     ptrdiff_t first;              // past samples that the output needs
     ptrdiff_t weights, packed;    // floats
     ptrdiff_t largest_shift;      // largest (K−1)·d, of heads too
     int rows;                     // rows of a sample that is trained on
     int row_input, row_condition;
-    size_t largest_sums;          // pairs of rows in the largest weight gradient
+    int dz_rows;                  // rows of dz of all layers
+    size_t largest_sums, all_sums;  // vectors of running sums: of the part that has most, and of all parts
     int largest_width;            // channels of the widest group
+};
+
+// One sample on its way through the net. The rows of input (inputs, length) and condition (conditions, length) are
+// input_stride floats apart, those of output (heads, length − first) output_stride. `rows` holds net.rows rows of
+// row_stride(length, 0) floats, which the backward pass reads; `scratch` is of the thread's own.
+struct ForwardItem {
+    const float *input, *condition;
+    ptrdiff_t input_stride, length;
+    float* output;
+    ptrdiff_t output_stride;
+    float *rows, *scratch;
+};
+
+// The way back: output_gradient (heads, length − first) → weight_gradients (net.weights, is overwritten),
+// input_gradient (inputs, length) and condition_gradient (conditions, length), which may be null. Where one thread
+// does all parts, they share rows of `tables`; `apart` they have rows of their own, because several threads are
+// at work on them.
+struct BackwardItem {
+    const float* output_gradient;
+    ptrdiff_t length;
+    const float* rows;
+    float *weight_gradients, *input_gradient, *condition_gradient;
+    bool apart;
+    float *tables, *scratch;
 };
 
 // Floats between rows of one sample of `length`. An odd multiple of cache lines, so that the rows of a tile do
@@ -91,25 +135,22 @@ inline ptrdiff_t row_stride(ptrdiff_t length, ptrdiff_t shift) {
     return (lines + ((13 - lines) % 16 + 16) % 16) * 16;
 }
 
-// Floats of working memory that one thread needs.
-size_t wavenet_forward_scratch(const WaveNet& net);
-size_t wavenet_backward_scratch(const WaveNet& net, ptrdiff_t length, int tables);  // tables of all rows
+// Floats of working memory: of a thread, and of an item on its way back.
+size_t wavenet_scratch(const WaveNet& net);
+size_t wavenet_backward_tables(const WaveNet& net, ptrdiff_t length, bool apart);
 
 }  // namespace nam
 
 NAM_KERNEL(void, wavenet_pack, (const WaveNet& net, const float* weights, float* packed))
 
-// Plays one sample. The rows of input (inputs, length) and condition (conditions, length) are input_stride floats
-// apart, those of output (heads, length − first) output_stride; `rows` holds net.rows rows of row_stride(length, 0)
-// floats, which the backward pass reads.
+// Plays samples [from, to) through some parts of the net. Those before them, and all parts before these samples, must
+// have been played already. `from` is a multiple of TILE, and so is `to` unless it is the end.
 NAM_KERNEL(void, wavenet_forward,
-           (const WaveNet& net, const float* weights, const float* packed, const float* input,
-            const float* condition, ptrdiff_t input_stride, ptrdiff_t length, float* output,
-            ptrdiff_t output_stride, float* rows, float* scratch))
+           (const WaveNet& net, const float* weights, const float* packed, const ForwardItem& item, PartSpan parts,
+            ptrdiff_t from, ptrdiff_t to))
 
-// The gradients of one sample: output_gradient (heads, length − first) → weight_gradients (net.weights, is
-// overwritten), input_gradient (inputs, length) and condition_gradient (conditions, length), which may be null.
+// The same backwards, from the last part and the last sample to the first. What comes out does not depend on how parts
+// and samples are divided among calls, to the last bit.
 NAM_KERNEL(void, wavenet_backward,
-           (const WaveNet& net, const float* weights, const float* packed, const float* output_gradient,
-            ptrdiff_t length, const float* rows, float* weight_gradients, float* input_gradient,
-            float* condition_gradient, float* scratch))
+           (const WaveNet& net, const float* weights, const float* packed, const BackwardItem& item, PartSpan parts,
+            ptrdiff_t from, ptrdiff_t to))

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "threads.h"
 #include "wavenet_plan.h"
+#include "wavenet_stages.h"
 
 namespace nam {
 namespace {
@@ -24,11 +25,9 @@ private:
 };
 
 struct Call {
-    const WaveNetPlan& plan;
+    const WaveNet& net;
     const float* weights;
     const float* packed;
-    const float* input;
-    const float* condition;
     ptrdiff_t batch, length;
     int threads;
 };
@@ -37,17 +36,38 @@ size_t sample_floats(const WaveNet& net, ptrdiff_t length) {
     return static_cast<size_t>(net.rows) * row_stride(length, 0);
 }
 
-// Training: each sample keeps its rows for the backward pass.
-void forward_kept(const Call& call, float* output, float* kept, float* scratch) {
-    const WaveNet& net = call.plan.net;
-    const ptrdiff_t length = call.length, made = length - net.first;
+struct Signals {
+    const float* input;
+    const float* condition;
+    float* output;
+};
+
+// One item, or what lies `start` samples after it, `length` samples long.
+ForwardItem item_at(const Call& call, const Signals& signals, ptrdiff_t sample, ptrdiff_t start, ptrdiff_t length) {
+    const WaveNet& net = call.net;
+    const ptrdiff_t made = call.length - net.first;
     const int heads = net.array[net.arrays - 1].heads;
-    parallel_for(call.threads, static_cast<int>(call.batch), [&](int sample, int worker) {
+    return {signals.input + sample * net.inputs * call.length + start,
+            signals.condition ? signals.condition + sample * net.conditions * call.length + start : nullptr,
+            call.length,
+            length,
+            signals.output + sample * heads * made + start,
+            made,
+            nullptr,
+            nullptr};
+}
+
+// Training: each sample keeps its rows for the backward pass.
+void forward_kept(const Call& call, const Signals& signals, float* kept, float* scratch, const Stages& stages) {
+    const WaveNet& net = call.net;
+    const Chunks chunks{call.length, stages.count() > 1 ? TILE : call.length};
+    run_stages(stages, call.threads, static_cast<int>(call.batch), chunks.count(), [&](const Turn& turn) {
+        ForwardItem item = item_at(call, signals, turn.item, 0, call.length);
+        item.rows = kept + turn.item * sample_floats(net, call.length);
+        item.scratch = scratch + turn.worker * wavenet_scratch(net);
         NAM_CALL(wavenet_forward)
-        (net, call.weights, call.packed, call.input + ptrdiff_t{sample} * net.inputs * length,
-         call.condition ? call.condition + ptrdiff_t{sample} * net.conditions * length : nullptr, length, length,
-         output + ptrdiff_t{sample} * heads * made, made, kept + sample * sample_floats(net, length),
-         scratch + worker * wavenet_forward_scratch(net));
+        (net, call.weights, call.packed, item, stages.span[turn.stage], chunks.from(turn.chunk),
+         chunks.to(turn.chunk));
     });
 }
 
@@ -55,20 +75,63 @@ void forward_kept(const Call& call, float* output, float* kept, float* scratch) 
 // repeats are a small part, and no more, because the rows should stay in the cache.
 ptrdiff_t piece_length(const WaveNet& net) { return std::max<ptrdiff_t>(8192, 3 * net.first); }
 
-void forward_pieces(const Call& call, float* output, float* rows, float* scratch) {
-    const WaveNet& net = call.plan.net;
-    const ptrdiff_t length = call.length, made = length - net.first, piece = piece_length(net);
-    const int heads = net.array[net.arrays - 1].heads;
+void forward_pieces(const Call& call, const Signals& signals, float* rows, float* scratch) {
+    const WaveNet& net = call.net;
+    const ptrdiff_t made = call.length - net.first, piece = piece_length(net);
     const ptrdiff_t pieces = (made + piece - 1) / piece;
-    const size_t rows_each = sample_floats(net, std::min(piece + net.first, length));
+    const size_t rows_each = sample_floats(net, std::min(piece + net.first, call.length));
     parallel_for(call.threads, static_cast<int>(call.batch * pieces), [&](int task, int worker) {
-        const ptrdiff_t sample = task / pieces, start = task % pieces * piece;
-        const ptrdiff_t n = std::min(piece, made - start);
+        const ptrdiff_t start = task % pieces * piece;
+        ForwardItem item =
+            item_at(call, signals, task / pieces, start, std::min(piece, made - start) + net.first);
+        item.rows = rows + worker * rows_each;
+        item.scratch = scratch + worker * wavenet_scratch(net);
         NAM_CALL(wavenet_forward)
-        (net, call.weights, call.packed, call.input + sample * net.inputs * length + start,
-         call.condition ? call.condition + sample * net.conditions * length + start : nullptr, length,
-         n + net.first, output + sample * heads * made + start, made, rows + worker * rows_each,
-         scratch + worker * wavenet_forward_scratch(net));
+        (net, call.weights, call.packed, item, {0, net.parts}, 0, item.length);
+    });
+}
+
+struct Gradients {
+    const float* output;
+    float *weights, *input, *condition;  // weights: of each item
+};
+
+// Items that several threads work on have more rows, but there are few of them: two at a time for each group of
+// threads.
+struct BackwardMemory {
+    bool apart;
+    size_t tables_each, scratch_each;
+    BackwardMemory(const Call& call, const Stages& stages)
+        : apart(stages.count() > 1),
+          tables_each(wavenet_backward_tables(call.net, call.length, apart)),
+          scratch_each(wavenet_scratch(call.net)) {}
+};
+
+// Samples that a stage of the backward pass takes at once: a layer's running sums come to the cache once per chunk, and
+// short signals should have some chunks.
+constexpr ptrdiff_t BACKWARD_CHUNK = 4 * TILE;
+
+void backward(const Call& call, const Gradients& gradients, const float* kept, float* tables, float* scratch,
+              const Stages& stages) {
+    const WaveNet& net = call.net;
+    const BackwardMemory memory(call, stages);
+    const int heads = net.array[net.arrays - 1].heads, last = stages.count() - 1;
+    const Chunks chunks{call.length, memory.apart ? BACKWARD_CHUNK : call.length};
+    run_stages(stages, call.threads, static_cast<int>(call.batch), chunks.count(), [&](const Turn& turn) {
+        const ptrdiff_t sample = turn.item;
+        const BackwardItem item{
+            gradients.output + sample * heads * (call.length - net.first),
+            call.length,
+            kept + sample * sample_floats(net, call.length),
+            gradients.weights + sample * net.weights,
+            gradients.input ? gradients.input + sample * net.inputs * call.length : nullptr,
+            gradients.condition ? gradients.condition + sample * net.conditions * call.length : nullptr,
+            memory.apart,
+            tables + turn.slot * memory.tables_each,
+            scratch + turn.worker * memory.scratch_each};
+        const int chunk = chunks.count() - 1 - turn.chunk;
+        NAM_CALL(wavenet_backward)
+        (net, call.weights, call.packed, item, stages.span[last - turn.stage], chunks.from(chunk), chunks.to(chunk));
     });
 }
 
@@ -102,24 +165,23 @@ NAM_API int nam_wavenet_reserve(const void* handle, int64_t batch, int64_t lengt
 // no memory.
 NAM_API int nam_wavenet_forward(const void* handle, const float* weights, const float* input, const float* condition,
                                 int64_t batch, int64_t length, float* output, float** kept, int threads) {
-    const WaveNetPlan& plan = *static_cast<const WaveNetPlan*>(handle);
-    const nam::WaveNet& net = plan.net;
-    threads = std::max(threads, 1);
-    const Scratch packed(net.packed);
-    const Scratch scratch(threads * nam::wavenet_forward_scratch(net));
+    const nam::WaveNet& net = static_cast<const WaveNetPlan*>(handle)->net;
+    threads = nam::available_threads(threads);
+    const Scratch packed(net.packed), scratch(threads * nam::wavenet_scratch(net));
     if (!packed.get() || !scratch.get()) return -1;
     NAM_CALL(wavenet_pack)(net, weights, packed.get());
-    const nam::Call call{plan, weights, packed.get(), input, condition, batch, length, threads};
+    const nam::Call call{net, weights, packed.get(), batch, length, threads};
+    const nam::Signals signals{input, condition, output};
     if (kept) {
         *kept = nam::take_buffer(batch * nam::sample_floats(net, length));
         if (!*kept) return -1;
-        nam::forward_kept(call, output, *kept, scratch.get());
+        nam::forward_kept(call, signals, *kept, scratch.get(), nam::divide(net, batch, length, threads));
         return 0;
     }
     const ptrdiff_t longest = std::min<ptrdiff_t>(nam::piece_length(net) + net.first, length);
     const Scratch rows(threads * nam::sample_floats(net, longest));
     if (!rows.get()) return -1;
-    nam::forward_pieces(call, output, rows.get(), scratch.get());
+    nam::forward_pieces(call, signals, rows.get(), scratch.get());
     return 0;
 }
 
@@ -130,21 +192,16 @@ NAM_API int nam_wavenet_backward(const void* handle, const float* weights, const
                                  int64_t length, const float* kept, float* weight_gradients, float* input_gradient,
                                  float* condition_gradient, int threads) {
     const nam::WaveNet& net = static_cast<const WaveNetPlan*>(handle)->net;
-    threads = std::max(threads, 1);
-    const int heads = net.array[net.arrays - 1].heads;
-    const ptrdiff_t made = length - net.first;
-    const size_t scratch_each = nam::wavenet_backward_scratch(net, length, 6);
-    const Scratch packed(net.packed), scratch(threads * scratch_each), each(batch * net.weights);
-    if (!packed.get() || !scratch.get() || !each.get()) return -1;
+    threads = nam::available_threads(threads);
+    const nam::Stages stages = nam::divide(net, batch, length, threads);
+    const Scratch packed(net.packed), each(batch * net.weights);
+    const nam::Call call{net, weights, packed.get(), batch, length, threads};
+    const nam::BackwardMemory memory(call, stages);
+    const Scratch tables(stages.slots(threads) * memory.tables_each), scratch(threads * memory.scratch_each);
+    if (!packed.get() || !each.get() || !tables.get() || !scratch.get()) return -1;
     NAM_CALL(wavenet_pack)(net, weights, packed.get());
-    nam::parallel_for(threads, static_cast<int>(batch), [&](int sample, int worker) {
-        NAM_CALL(wavenet_backward)
-        (net, weights, packed.get(), output_gradient + ptrdiff_t{sample} * heads * made, length,
-         kept + sample * nam::sample_floats(net, length), each.get() + sample * net.weights,
-         input_gradient ? input_gradient + ptrdiff_t{sample} * net.inputs * length : nullptr,
-         condition_gradient ? condition_gradient + ptrdiff_t{sample} * net.conditions * length : nullptr,
-         scratch.get() + worker * scratch_each);
-    });
+    nam::backward(call, {output_gradient, each.get(), input_gradient, condition_gradient}, kept, tables.get(),
+                  scratch.get(), stages);
     std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
     for (int64_t sample = 0; sample < batch; ++sample)
         for (ptrdiff_t i = 0; i < net.weights; ++i) weight_gradients[i] += each.get()[sample * net.weights + i];

@@ -115,7 +115,7 @@ void lay_out_time(WaveNetPlan& plan) {
 }
 
 void lay_out_rows(WaveNetPlan& plan) {
-    int row = 0;
+    int row = 0, dz = 0;
     const auto take = [&row](int count) { return (row += count) - count; };
     plan.net.row_input = take(plan.net.inputs);
     plan.net.row_condition = plan.net.own_condition ? plan.net.row_input : take(plan.net.conditions);
@@ -132,12 +132,14 @@ void lay_out_rows(WaveNetPlan& plan) {
             if (layer.moves && layer.residual) x = take(array.channels);
             layer.row_next = x;
             layer.row_kept = take(layer.keeps_z ? layer.mid : array.bottleneck);
+            layer.row_dz = (dz += layer.mid) - layer.mid;
         }
         input = x;
         // The head output of an array is what the next skip sum begins with.
         array.row_head = i + 1 < plan.arrays.size() ? plan.arrays[i + 1].row_sum : take(array.heads);
     }
     plan.net.rows = row;
+    plan.net.dz_rows = dz;
 }
 
 bool within(int value, int low, int high) { return value >= low && value <= high; }
@@ -176,26 +178,45 @@ bool fits(const WaveNetPlan& plan) {
     return true;
 }
 
-void find_largest(WaveNet& net) {
-    const int extra = net.conditions + 1;
-    size_t sums = 1;
+void find_width(WaveNet& net) {
     int width = std::max(net.inputs, net.conditions);
     for (int i = 0; i < net.arrays; ++i) {
         const WaveNetArray& a = net.array[i];
-        const auto consider = [&sums](size_t rows, size_t sources) { sums = std::max(sums, rows * sources); };
-        consider(a.channels, a.inputs);
-        consider(a.heads, size_t(a.skips) * a.head_kernel + 1);
         width = std::max({width, a.channels, a.bottleneck, a.skips, a.heads});
+        for (int l = 0; l < a.layers; ++l) width = std::max(width, a.layer[l].mid);
+    }
+    net.largest_width = width;
+}
+
+// What a row costs beside its multiplications, measured in those: its activation, and being read and written.
+constexpr size_t ROW_COST = 60;
+
+// The parts, what they cost, and how many vectors their gradients are summed in.
+void list_parts(WaveNetPlan& plan) {
+    WaveNet& net = plan.net;
+    const auto add = [&](Step step, int array, int layer, int rows, size_t mixed, size_t summed, ptrdiff_t start) {
+        plan.parts.push_back({step, array, layer, static_cast<double>(mixed + rows * ROW_COST), start, summed,
+                              net.all_sums});
+        net.all_sums += summed;
+        net.largest_sums = std::max(net.largest_sums, summed);
+    };
+    for (int i = 0; i < net.arrays; ++i) {
+        const WaveNetArray& a = net.array[i];
+        const size_t front = size_t(a.channels) * a.inputs, taps = size_t(a.skips) * a.head_kernel;
+        add(Step::front, i, 0, a.channels, front, front, a.layer[0].start);
         for (int l = 0; l < a.layers; ++l) {
             const WaveNetLayer& layer = a.layer[l];
+            const size_t conv = size_t(layer.mid) * (size_t(a.channels) * layer.kernel + net.conditions);
+            const size_t around = size_t(a.bottleneck) * (a.skip_mix * a.skips + layer.residual * a.channels);
             // The gradients of one layer's weights are all collected at once.
-            consider(1, size_t(layer.mid) * (size_t(a.channels) * layer.kernel + extra) +
-                            size_t(a.channels + a.skips) * (a.bottleneck + 1));
-            width = std::max(width, layer.mid);
+            const size_t biases = layer.mid + a.channels + a.skips;
+            add(Step::layer, i, l, layer.mid, conv + around,
+                conv + size_t(a.channels + a.skips) * a.bottleneck + biases, layer.end);
         }
+        add(Step::head, i, 0, a.heads, a.heads * taps, a.heads * (taps + 1), a.need + a.head_kernel - 1);
     }
-    net.largest_sums = sums;
-    net.largest_width = width;
+    net.part = plan.parts.data();
+    net.parts = static_cast<int>(plan.parts.size());
 }
 
 }  // namespace
@@ -232,18 +253,17 @@ std::unique_ptr<WaveNetPlan> plan_wavenet(const int64_t* integers, int64_t integ
     lay_out_packed(*plan);
     lay_out_time(*plan);
     lay_out_rows(*plan);
-    find_largest(net);
+    find_width(net);
+    list_parts(*plan);
     return plan;
 }
 
-size_t wavenet_forward_scratch(const WaveNet& net) {
-    return static_cast<size_t>(2 * net.largest_width + 1) * TILE_STRIDE;
-}
+size_t wavenet_scratch(const WaveNet& net) { return static_cast<size_t>(2 * net.largest_width + 5) * TILE_STRIDE; }
 
-size_t wavenet_backward_scratch(const WaveNet& net, ptrdiff_t length, int tables) {
-    const size_t tiles = static_cast<size_t>(2 * net.largest_width + 5) * TILE_STRIDE;
-    const size_t rows = static_cast<size_t>(tables) * net.largest_width * row_stride(length, net.largest_shift);
-    return rows + tiles + net.largest_sums * 16;  // 16: lanes of the widest vectors
+size_t wavenet_backward_tables(const WaveNet& net, ptrdiff_t length, bool apart) {
+    const size_t width = net.largest_width, skips = (apart ? net.arrays + 1 : 2) * width;
+    const size_t rows = width + (apart ? size_t(net.dz_rows) : width) + skips + 2 * width;
+    return rows * row_stride(length, net.largest_shift) + (apart ? net.all_sums : net.largest_sums) * LANES;
 }
 
 }  // namespace nam

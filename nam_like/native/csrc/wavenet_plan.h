@@ -12,6 +12,7 @@ struct WaveNetPlan {
     WaveNet net{};
     std::vector<WaveNetArray> arrays;
     std::vector<std::vector<WaveNetLayer>> layers;
+    std::vector<WaveNetPart> parts;
 };
 
 // `integers` and `reals` are as nam_like/native/wavenet.py writes them; null if they make no net within the limits

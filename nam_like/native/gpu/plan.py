@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nam_like.native.wavenet import KINDS, PAIRS, ActivationSpec, ArraySpec
+from nam_like.native.kinds import KINDS, PAIRS
+from nam_like.native.wavenet import ActivationSpec, ArraySpec
 
 __all__ = ["MOST_CHANNELS", "Activation", "ArrayPlan", "LayerPlan", "obstacle", "plan_of", "power_of_two"]
 
 #: A thread holds all channels of a sample in registers; more would not fit.
 MOST_CHANNELS = 32
 
-#: Index into :data:`nam_like.native.wavenet.KINDS`, and four constants: hashable, as kernels take it.
+#: Index into :data:`nam_like.native.kinds.KINDS`, and four constants: hashable, as kernels take it.
 Activation = tuple[int, float, float, float, float]
 
 
@@ -22,7 +23,7 @@ class LayerPlan:
     Attributes:
         taps: of the dilated convolution.
         dilation: samples between taps.
-        pair: index into :data:`nam_like.native.wavenet.PAIRS`.
+        pair: index into :data:`nam_like.native.kinds.PAIRS`.
         primary: the activation, or that of the first half of the channels.
         secondary: that of the second half.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +11,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from nam_like.models.blocks.activations import (
-    Fasttanh,
-    LeakyHardtanh,
-    PairActivation,
-    PairBlend,
-    PairMultiply,
-    Softsigmoid,
-)
+from nam_like.models.blocks.activations import PairActivation, PairBlend, PairMultiply
 from nam_like.models.blocks.native import fits, is_watched, report_line
+from nam_like.models.blocks.native_activation import NotCoveredError, describe_activation
 from nam_like.native import wavenet as kernels
 from nam_like.native.gpu import available
 from nam_like.native.gpu import wavenet as gpu
@@ -33,12 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["obstacle", "process", "report"]
 
-log = logging.getLogger(__name__)
-
-
-class NotCoveredError(Exception):
-    """Why the kernels do not cover a net."""
-
 
 @dataclass
 class Described:
@@ -50,7 +37,6 @@ class Described:
 
 
 _described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
-_told: set[str] = set()
 
 
 def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
@@ -103,14 +89,10 @@ def reserve(net: WaveNet, batch: int, length: int) -> None:
 
 
 def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
-    """:func:`process` with the kernels for CUDA devices; the log tells once what plays the net."""
+    """:func:`process` with the kernels for CUDA devices."""
     if is_watched():
         return None
     described = describe(net)
-    line = report(net, x.device)
-    if line not in _told:
-        _told.add(line)
-        log.info("%s", line)
     conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
     if described.obstacle or gpu.obstacle(described.arrays, conditions, x.device):
         return None
@@ -182,39 +164,11 @@ def _layer(layer: Layer, idle: bool) -> LayerSpec:
         names = {PairMultiply: "multiply", PairBlend: "blend"}
         if type(first) not in names:
             raise NotCoveredError(f"its activation is {type(first).__name__}")
-        pair, second = names[cast("type[PairMultiply]", type(first))], _activation(first.secondary)
+        pair, second = names[cast("type[PairMultiply]", type(first))], describe_activation(first.secondary)
         first = first.primary
     (kernel,), (dilation,) = layer.conv.kernel_size, layer.conv.dilation
     residual = layer.layer1x1 is not None and not idle
-    return LayerSpec(kernel, dilation, _activation(first), pair, second, residual)
-
-
-def _activation(module: nn.Module) -> ActivationSpec:
-    """Describe one pointwise activation; exact types only, because a subclass may do anything."""
-    kind = type(module)
-    name = kind.__name__
-    if kind in (
-        nn.Identity,
-        nn.Tanh,
-        Fasttanh,
-        nn.ReLU,
-        nn.Sigmoid,
-        nn.SiLU,
-        nn.Hardswish,
-        nn.Softsign,
-        Softsigmoid,
-    ):
-        return ActivationSpec(name)
-    if isinstance(module, nn.LeakyReLU) and kind is nn.LeakyReLU:
-        return ActivationSpec(name, (float(module.negative_slope),))
-    if isinstance(module, nn.Hardtanh) and kind is nn.Hardtanh:
-        return ActivationSpec(name, (float(module.min_val), float(module.max_val)))
-    if isinstance(module, LeakyHardtanh) and kind is LeakyHardtanh:
-        constants = (module.min_val, module.max_val, module.min_slope, module.max_slope)
-        return ActivationSpec(name, tuple(float(value) for value in constants))
-    if isinstance(module, nn.PReLU) and kind is nn.PReLU:
-        return ActivationSpec(name, (), module.num_parameters)
-    raise NotCoveredError(f"its activation is {name}")
+    return LayerSpec(kernel, dilation, describe_activation(first), pair, second, residual)
 
 
 def _weights(array: LayerArray, last: bool) -> Iterator[Callable[[], Tensor]]:

@@ -20,9 +20,10 @@ NAM_NOINLINE void dot_block(const float* const* gradients, ptrdiff_t gradient_at
     const float *g[C], *s[J];
     NAM_UNROLL for (int c = 0; c < C; ++c) g[c] = gradients[c] + gradient_at + n;
     NAM_UNROLL for (int j = 0; j < J; ++j) s[j] = sources[j] + source_at + n;
+    // From zero, and added to the sums at the end: nothing waits for them then, should they not be in the cache.
     vf acc[J][C];
     NAM_UNROLL for (int j = 0; j < J; ++j)
-        NAM_UNROLL for (int c = 0; c < C; ++c) acc[j][c] = load(sums + (j * C + c) * W);
+        NAM_UNROLL for (int c = 0; c < C; ++c) acc[j][c] = vf{};
     for (ptrdiff_t t = -n; t != 0; t += W) {
         vf x[J];
         NAM_UNROLL for (int j = 0; j < J; ++j) x[j] = load(s[j] + t);
@@ -33,7 +34,7 @@ NAM_NOINLINE void dot_block(const float* const* gradients, ptrdiff_t gradient_at
         }
     }
     NAM_UNROLL for (int j = 0; j < J; ++j)
-        NAM_UNROLL for (int c = 0; c < C; ++c) store(sums + (j * C + c) * W, acc[j][c]);
+        NAM_UNROLL for (int c = 0; c < C; ++c) store(sums + (j * C + c) * W, load(sums + (j * C + c) * W) + acc[j][c]);
 }
 
 // The last n < W samples: copied to vectors whose other lanes are zero, because what lies beyond must not count.

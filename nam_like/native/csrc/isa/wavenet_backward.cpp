@@ -1,6 +1,6 @@
 // The gradient of a WaveNet on one sample.
 //
-// Layers are gone through from the last to the first, each from its last tile of time to its first: the gradient
+// Parts are gone through from the last to the first, each from its last tile of time to its first: the gradient
 // of x at a sample needs that of z up to (K − 1)·dilation samples later, which the tiles before have left in the
 // rows `dz`. One tile does everything while it is in the cache: the gradient of a, of z, of the weights, of x.
 //
@@ -18,10 +18,11 @@ struct Backward {
     const float* weights;
     const float* packed;
     Table<const float> rows;          // what the forward pass has kept
-    Table<float> dx, dz, dskip, dhead;
+    Table<float> dx;
+    Table<float> dz, dskip, dhead;    // of the part at work
     Table<float> dcondition, dinput;  // null tables where nobody asks
     Table<float> a, da, gate;         // one tile each
-    float* sums;                      // running sums of dot_rows
+    float* sums;                      // running sums of dot_rows, of the part at work
     float* gradients;                 // of the weights
     ptrdiff_t length;
 };
@@ -176,132 +177,182 @@ void collect(const Backward& b, const WaveNetArray& array, const WaveNetLayer& l
     }
 }
 
-void layer_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer) {
+// Calls part(start, stop) for the tiles of [from, to), the last one first. `border` is between tiles, too.
+template <class Part>
+NAM_INLINE void tiles_back(ptrdiff_t from, ptrdiff_t to, ptrdiff_t border, Part part) {
+    for (ptrdiff_t stop = to; stop > from;) {
+        const ptrdiff_t floor = stop > border ? larger(border, from) : from;
+        const ptrdiff_t start = larger(floor, (stop - 1) / TILE * TILE);
+        part(start, stop);
+        stop = start;
+    }
+}
+
+void layer_back(const Backward& b, const WaveNetArray& array, const WaveNetLayer& layer, ptrdiff_t from,
+                ptrdiff_t to) {
     LayerLists lists;
     make_lists(b, array, layer, lists);
-    std::memset(b.sums, 0, static_cast<size_t>(lists.sums_end - b.sums) * sizeof(float));
-    // Taps that reach beyond the last sample, or that look at samples without a z, must find zeros.
-    const ptrdiff_t shift = layer.end - layer.start;
-    zero_span(b.dz, layer.mid, layer.start, layer.end);
-    zero_span(b.dz, layer.mid, b.length, b.length + shift);
-    for (ptrdiff_t stop = b.length; stop > layer.end;) {
-        const ptrdiff_t floor = stop > array.need ? larger(array.need, layer.end) : layer.end;
-        const ptrdiff_t start = larger(floor, (stop - 1) / TILE * TILE);
-        if (start > layer.end) {
+    if (to == b.length) {
+        std::memset(b.sums, 0, static_cast<size_t>(lists.sums_end - b.sums) * sizeof(float));
+        // Taps that reach beyond the last sample, or that look at samples without a z, must find zeros.
+        zero_span(b.dz, layer.mid, layer.start, layer.end);
+        zero_span(b.dz, layer.mid, b.length, b.length + (layer.end - layer.start));
+    }
+    tiles_back(larger(from, layer.end), to, array.need, [&](ptrdiff_t start, ptrdiff_t stop) {
+        if (start > larger(layer.end, from)) {
             const ptrdiff_t before = larger(start - TILE, layer.end), n = start - before;
             fetch_rows({b.dx.first, b.dx.stride}, 0, array.channels, before, n);
             if (before >= array.need) fetch_rows({b.dskip.first, b.dskip.stride}, 0, array.skips, before, n);
         }
         layer_tile_back(b, array, layer, lists, start, stop - start);
-        stop = start;
-    }
-    if (shift)
-        mix_rows(array.channels, b.packed + layer.p_conv_back, at(lists.future, layer.start),
-                 layer.mid * layer.kernel, nullptr, NOTHING, {lists.dx_out, layer.start}, shift);
-    collect(b, array, layer, lists);
+    });
+    // Samples that only the taps of later ones read.
+    const ptrdiff_t start = larger(from, layer.start), n = smaller(to, layer.end) - start;
+    if (n > 0)
+        mix_rows(array.channels, b.packed + layer.p_conv_back, at(lists.future, start), layer.mid * layer.kernel,
+                 nullptr, NOTHING, {lists.dx_out, start}, n);
+    if (from == 0) collect(b, array, layer, lists);
 }
 
 // From the gradient of the array's head output to that of its skip sum, and of the head's weights.
-void head_back(const Backward& b, const WaveNetArray& array) {
+void head_back(const Backward& b, const WaveNetArray& array, ptrdiff_t from, ptrdiff_t to) {
     const int taps = array.skips * array.head_kernel, kernel = array.head_kernel;
     const ptrdiff_t first = array.need + kernel - 1;
     const float *sources[MAX_SOURCES], *gradient[MAX_CHANNELS], *future[MAX_SOURCES];
-    float* to[MAX_CHANNELS];
+    float* out[MAX_CHANNELS];
     list_taps(b.rows, array.row_sum, array.skips, kernel, 1, sources);
     list_rows(b.dhead, 0, array.heads, gradient);
     list_future_taps(b.dhead, 0, array.heads, kernel, 1, future);
-    list_rows(b.dskip, 0, array.skips, to);
+    list_rows(b.dskip, 0, array.skips, out);
     float* bias_sums = b.sums + ptrdiff_t{array.heads} * taps * W;
-    std::memset(b.sums, 0, static_cast<size_t>(array.heads) * (taps + 1) * W * sizeof(float));
-    zero_span(b.dhead, array.heads, array.need, first);
-    zero_span(b.dhead, array.heads, b.length, b.length + kernel - 1);
-    for (ptrdiff_t t = first; t < b.length; t += TILE) {
-        const ptrdiff_t n = smaller(TILE, b.length - t);
-        dot_rows(array.heads, at(gradient, t), at(sources, t), taps, n, 0, b.sums);
-        sum_rows(array.heads, at(gradient, t), n, bias_sums);
+    if (to == b.length) {
+        std::memset(b.sums, 0, static_cast<size_t>(array.heads) * (taps + 1) * W * sizeof(float));
+        zero_span(b.dhead, array.heads, array.need, first);
+        zero_span(b.dhead, array.heads, b.length, b.length + kernel - 1);
     }
-    for (ptrdiff_t t = array.need; t < b.length; t += TILE)
-        mix_rows(array.skips, b.packed + array.p_head_back, at(future, t), array.heads * kernel, nullptr, NOTHING,
-                 {to, t}, smaller(TILE, b.length - t));
+    tiles_back(larger(from, first), to, first, [&](ptrdiff_t start, ptrdiff_t stop) {
+        dot_rows(array.heads, at(gradient, start), at(sources, start), taps, stop - start, 0, b.sums);
+        sum_rows(array.heads, at(gradient, start), stop - start, bias_sums);
+    });
+    tiles_back(larger(from, array.need), to, array.need, [&](ptrdiff_t start, ptrdiff_t stop) {
+        mix_rows(array.skips, b.packed + array.p_head_back, at(future, start), array.heads * kernel, nullptr,
+                 NOTHING, {out, start}, stop - start);
+    });
+    if (from > 0) return;
     sum_dots(array.heads, taps, b.sums, b.gradients + array.w_head, taps, 1);
     if (array.head_bias) sum_lanes(array.heads, bias_sums, b.gradients + array.w_head_bias);
 }
 
 // Through the 1×1 in front: the gradient of its weights, and of what it reads (into dx, or into dinput).
-void rechannel_back(const Backward& b, const WaveNetArray& array, bool first) {
-    const ptrdiff_t start = array.layer[0].start;
+void front_back(const Backward& b, const WaveNetArray& array, bool first, ptrdiff_t from, ptrdiff_t to) {
     const float *sources[MAX_CHANNELS], *gradient[MAX_CHANNELS];
-    float* to[MAX_CHANNELS];
+    float* made[MAX_CHANNELS];
     list_rows(b.rows, array.row_input, array.inputs, sources);
     list_rows(b.dx, 0, array.channels, gradient);
-    std::memset(b.sums, 0, static_cast<size_t>(array.channels) * array.inputs * W * sizeof(float));
-    for (ptrdiff_t t = start; t < b.length; t += TILE)
-        dot_rows(array.channels, at(gradient, t), at(sources, t), array.inputs, smaller(TILE, b.length - t), 0, b.sums);
-    sum_dots(array.channels, array.inputs, b.sums, b.gradients + array.w_rechannel, array.inputs, 1);
-    if (first && !b.dinput.first) return;
-    // A tile in working memory first, because the array before has other channels in the same rows.
-    for (ptrdiff_t t = start; t < b.length; t += TILE) {
-        const ptrdiff_t n = smaller(TILE, b.length - t);
-        list_rows(b.da, 0, array.inputs, to);
-        mix_rows(array.inputs, b.packed + array.p_rechannel_back, at(gradient, t), array.channels, nullptr, NOTHING,
-                 {to, 0}, n);
+    list_rows(b.da, 0, array.inputs, made);
+    if (to == b.length)
+        std::memset(b.sums, 0, static_cast<size_t>(array.channels) * array.inputs * W * sizeof(float));
+    tiles_back(larger(from, array.layer[0].start), to, 0, [&](ptrdiff_t start, ptrdiff_t stop) {
+        const ptrdiff_t n = stop - start;
+        dot_rows(array.channels, at(gradient, start), at(sources, start), array.inputs, n, 0, b.sums);
+        if (first && !b.dinput.first) return;
+        // A tile in working memory first, because the array before has other channels in the same rows.
+        mix_rows(array.inputs, b.packed + array.p_rechannel_back, at(gradient, start), array.channels, nullptr,
+                 NOTHING, {made, 0}, n);
         for (int c = 0; c < array.inputs; ++c) {
-            float* out = (first ? b.dinput : b.dx)(c) + t;
-            const float* made = to[c];
-            if (first) map_row(n, out, [&](ptrdiff_t i) { return load(out + i) + load(made + i); });
-            else std::memcpy(out, made, static_cast<size_t>(n) * sizeof(float));
+            float* out = (first ? b.dinput : b.dx)(c) + start;
+            const float* tile = made[c];
+            if (first) map_row(n, out, [&](ptrdiff_t i) { return load(out + i) + load(tile + i); });
+            else std::memcpy(out, tile, static_cast<size_t>(n) * sizeof(float));
         }
+    });
+    if (from == 0)
+        sum_dots(array.channels, array.inputs, b.sums, b.gradients + array.w_rechannel, array.inputs, 1);
+}
+
+// The working memory of an item, and where each part finds its own.
+struct Tables {
+    const WaveNet& net;
+    bool apart;
+    Table<float> dz, dskips;
+    float* sums;
+
+    // Of an array's skip sum, or of the net's output, which is that of the array after the last.
+    Table<float> dskip(int array) const {
+        return {dskips((apart ? array : array % 2) * net.largest_width), dskips.stride};
+    }
+    void choose(const WaveNetPart& part, Backward& b) const {
+        // The head output of an array is part of the next one's skip sum.
+        b.dskip = dskip(part.array);
+        b.dhead = dskip(part.array + 1);
+        b.sums = sums + (apart ? part.sums_before * W : 0);
+        b.dz = dz;
+        if (apart && part.step == Step::layer)
+            b.dz.first = dz(net.array[part.array].layer[part.layer].row_dz);
+    }
+};
+
+// Before the first part.
+void begin(const Backward& b, const BackwardItem& item, const Table<float>& output) {
+    const WaveNet& net = b.net;
+    std::memset(item.weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
+    if (b.dcondition.first) zero_span(b.dcondition, net.conditions, 0, item.length);
+    if (b.dinput.first) zero_span(b.dinput, net.inputs, 0, item.length);
+    const ptrdiff_t made = item.length - net.first;
+    for (int c = 0; c < net.array[net.arrays - 1].heads; ++c) {
+        const float* gradient = item.output_gradient + c * made;
+        float* out = output(c) + net.first;
+        for (ptrdiff_t t = 0; t < made; ++t) out[t] = net.head_scale * gradient[t];
+    }
+}
+
+void copy_rows(const Table<float>& from, int count, ptrdiff_t length, float* to) {
+    for (int c = 0; to && c < count; ++c)
+        std::memcpy(to + c * length, from(c), static_cast<size_t>(length) * sizeof(float));
+}
+
+void part_back(const Backward& b, const WaveNetPart& part, ptrdiff_t from, ptrdiff_t to) {
+    const WaveNetArray& array = b.net.array[part.array];
+    switch (part.step) {
+        case Step::front: return front_back(b, array, part.array == 0, from, to);
+        case Step::layer: return layer_back(b, array, array.layer[part.layer], from, to);
+        case Step::head: return head_back(b, array, from, to);
     }
 }
 
 }  // namespace
 
-void wavenet_backward(const WaveNet& net, const float* weights, const float* packed, const float* output_gradient,
-                      ptrdiff_t length, const float* rows, float* weight_gradients, float* input_gradient,
-                      float* condition_gradient, float* scratch) {
-    const ptrdiff_t width = net.largest_width, stride = row_stride(length, net.largest_shift);
-    const auto take = [&](ptrdiff_t count, ptrdiff_t row) {
-        const Table<float> made{scratch, row};
-        scratch += count * row;
+void wavenet_backward(const WaveNet& net, const float* weights, const float* packed, const BackwardItem& item,
+                      PartSpan parts, ptrdiff_t from, ptrdiff_t to) {
+    const int width = net.largest_width;
+    const auto take = [](float*& memory, ptrdiff_t count, ptrdiff_t stride) {
+        const Table<float> made{memory, stride};
+        memory += count * stride;
         return made;
     };
-    Backward b{net, weights, packed, {rows, row_stride(length, 0)}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
-               weight_gradients, length};
-    b.dx = take(width, stride);
-    b.dz = take(width, stride);
-    b.dskip = take(width, stride);
-    b.dhead = take(width, stride);
-    if (condition_gradient) b.dcondition = take(width, stride);
-    if (input_gradient) b.dinput = take(width, stride);
-    b.a = take(width, TILE_STRIDE);
-    b.da = take(width, TILE_STRIDE);
-    b.gate = take(4, TILE_STRIDE);
-    b.sums = scratch;
-    std::memset(weight_gradients, 0, static_cast<size_t>(net.weights) * sizeof(float));
-    if (b.dcondition.first) zero_span(b.dcondition, net.conditions, 0, length);
-    if (b.dinput.first) zero_span(b.dinput, net.inputs, 0, length);
+    float *memory = item.tables, *scratch = item.scratch;
+    const auto rows = [&](ptrdiff_t count) { return take(memory, count, row_stride(item.length, net.largest_shift)); };
+    Backward b{net, weights, packed, {item.rows, row_stride(item.length, 0)}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
+               item.weight_gradients, item.length};
+    Tables tables{net, item.apart, {}, {}, {}};
+    b.dx = rows(width);
+    tables.dz = rows(item.apart ? net.dz_rows : width);
+    tables.dskips = rows(ptrdiff_t{width} * (item.apart ? net.arrays + 1 : 2));
+    if (item.condition_gradient) b.dcondition = rows(width);
+    if (item.input_gradient) b.dinput = rows(width);
+    tables.sums = memory;
+    b.a = take(scratch, width, TILE_STRIDE);
+    b.da = take(scratch, width, TILE_STRIDE);
+    b.gate = take(scratch, 4, TILE_STRIDE);
 
-    const ptrdiff_t made = length - net.first;
-    const int heads = net.array[net.arrays - 1].heads;
-    for (int c = 0; c < heads; ++c) {
-        const float* gradient = output_gradient + c * made;
-        float* dhead = b.dhead(c) + net.first;
-        for (ptrdiff_t t = 0; t < made; ++t) dhead[t] = net.head_scale * gradient[t];
+    if (parts.last == net.parts && to == item.length) begin(b, item, tables.dskip(net.arrays));
+    for (int i = parts.last; i-- > parts.first;) {
+        tables.choose(net.part[i], b);
+        part_back(b, net.part[i], from, to);
     }
-    for (int i = net.arrays - 1; i >= 0; --i) {
-        const WaveNetArray& array = net.array[i];
-        head_back(b, array);
-        for (int l = array.layers - 1; l >= 0; --l) layer_back(b, array, array.layer[l]);
-        rechannel_back(b, array, i == 0);
-        // The head output of the array before is part of this skip sum.
-        const Table<float> done = b.dhead;
-        b.dhead = b.dskip;
-        b.dskip = done;
-    }
-    for (int c = 0; input_gradient && c < net.inputs; ++c)
-        std::memcpy(input_gradient + c * length, b.dinput(c), static_cast<size_t>(length) * sizeof(float));
-    for (int c = 0; condition_gradient && c < net.conditions; ++c)
-        std::memcpy(condition_gradient + c * length, b.dcondition(c), static_cast<size_t>(length) * sizeof(float));
+    if (parts.first > 0 || from > 0) return;
+    if (item.input_gradient) copy_rows(b.dinput, net.inputs, item.length, item.input_gradient);
+    if (item.condition_gradient) copy_rows(b.dcondition, net.conditions, item.length, item.condition_gradient);
 }
 
 }  // namespace nam::NAM_ISA

@@ -132,55 +132,70 @@ void layer_tile(const Forward& f, const WaveNetArray& array, const WaveNetLayer&
     }
 }
 
-void array_tile(const Forward& f, const WaveNetArray& array, bool first, ptrdiff_t t0, ptrdiff_t t1) {
+void front_tile(const Forward& f, const WaveNetArray& array, ptrdiff_t t0, ptrdiff_t t1) {
+    const ptrdiff_t start = larger(t0, array.layer[0].start);
+    if (start >= t1) return;
+    const float* source[MAX_CHANNELS];
+    float* to[MAX_CHANNELS];
+    list_rows(f.rows, array.row_input, array.inputs, source);
+    list_rows(f.rows, array.layer[0].row_x, array.channels, to);
+    mix_rows(array.channels, f.packed + array.p_rechannel, at(source, start), array.inputs, nullptr, NOTHING,
+             {to, start}, t1 - start);
+}
+
+void head_tile(const Forward& f, const WaveNetArray& array, ptrdiff_t t0, ptrdiff_t t1) {
+    const ptrdiff_t start = larger(t0, array.need + array.head_kernel - 1);
+    if (start >= t1) return;
     const float* source[MAX_SOURCES];
     float* to[MAX_CHANNELS];
-    const ptrdiff_t start = larger(t0, array.layer[0].start);
-    if (start < t1) {
-        list_rows(f.rows, array.row_input, array.inputs, source);
-        list_rows(f.rows, array.layer[0].row_x, array.channels, to);
-        mix_rows(array.channels, f.packed + array.p_rechannel, at(source, start), array.inputs, nullptr, NOTHING,
-                 {to, start}, t1 - start);
-    }
-    for (int l = 0; l < array.layers; ++l) layer_tile(f, array, array.layer[l], first && l == 0, t0, t1);
-    const ptrdiff_t head = larger(t0, array.need + array.head_kernel - 1);
-    if (head < t1) {
-        list_taps(f.rows, array.row_sum, array.skips, array.head_kernel, 1, source);
-        list_rows(f.rows, array.row_head, array.heads, to);
-        mix_rows(array.heads, f.packed + array.p_head, at(source, head), array.skips * array.head_kernel,
-                 array.head_bias ? f.weights + array.w_head_bias : nullptr, NOTHING, {to, head}, t1 - head);
+    list_taps(f.rows, array.row_sum, array.skips, array.head_kernel, 1, source);
+    list_rows(f.rows, array.row_head, array.heads, to);
+    mix_rows(array.heads, f.packed + array.p_head, at(source, start), array.skips * array.head_kernel,
+             array.head_bias ? f.weights + array.w_head_bias : nullptr, NOTHING, {to, start}, t1 - start);
+}
+
+void part_tile(const Forward& f, const WaveNetPart& part, ptrdiff_t t0, ptrdiff_t t1) {
+    const WaveNetArray& array = f.net.array[part.array];
+    switch (part.step) {
+        case Step::front: return front_tile(f, array, t0, t1);
+        case Step::layer: return layer_tile(f, array, array.layer[part.layer], !part.array && !part.layer, t0, t1);
+        case Step::head: return head_tile(f, array, t0, t1);
     }
 }
 
-void copy_in(const Forward& f, int row, int count, const float* from, ptrdiff_t stride, ptrdiff_t length) {
+void copy_in(const Forward& f, const ForwardItem& item, int row, int count, const float* from) {
     for (int c = 0; c < count; ++c)
-        std::memcpy(f.rows(row + c), from + c * stride, static_cast<size_t>(length) * sizeof(float));
+        std::memcpy(f.rows(row + c), from + c * item.input_stride, static_cast<size_t>(item.length) * sizeof(float));
+}
+
+void copy_out(const Forward& f, const ForwardItem& item) {
+    const WaveNetArray& last = f.net.array[f.net.arrays - 1];
+    for (int c = 0; c < last.heads; ++c) {
+        const float* head = f.rows(last.row_head + c) + f.net.first;
+        map_row(item.length - f.net.first, item.output + c * item.output_stride,
+                [&](ptrdiff_t t) { return f.net.head_scale * load(head + t); });
+    }
 }
 
 }  // namespace
 
-void wavenet_forward(const WaveNet& net, const float* weights, const float* packed, const float* input,
-                     const float* condition, ptrdiff_t input_stride, ptrdiff_t length, float* output,
-                     ptrdiff_t output_stride, float* rows, float* scratch) {
+void wavenet_forward(const WaveNet& net, const float* weights, const float* packed, const ForwardItem& item,
+                     PartSpan parts, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t width = net.largest_width;
     const Forward f{net,
                     weights,
                     packed,
-                    {rows, row_stride(length, 0)},
-                    {scratch, TILE_STRIDE},
-                    {scratch + width * TILE_STRIDE, TILE_STRIDE},
-                    {scratch + 2 * width * TILE_STRIDE, TILE_STRIDE}};
-    copy_in(f, net.row_input, net.inputs, input, input_stride, length);
-    if (!net.own_condition) copy_in(f, net.row_condition, net.conditions, condition, input_stride, length);
-    for (ptrdiff_t t = 0; t < length; t += TILE)
-        for (int i = 0; i < net.arrays; ++i)
-            array_tile(f, net.array[i], i == 0, t, smaller(t + TILE, length));
-    const WaveNetArray& last = net.array[net.arrays - 1];
-    const ptrdiff_t made = length - net.first;
-    for (int c = 0; c < last.heads; ++c) {
-        const float* head = f.rows(last.row_head + c) + net.first;
-        map_row(made, output + c * output_stride, [&](ptrdiff_t t) { return net.head_scale * load(head + t); });
+                    {item.rows, row_stride(item.length, 0)},
+                    {item.scratch, TILE_STRIDE},
+                    {item.scratch + width * TILE_STRIDE, TILE_STRIDE},
+                    {item.scratch + 2 * width * TILE_STRIDE, TILE_STRIDE}};
+    if (parts.first == 0 && from == 0) {
+        copy_in(f, item, net.row_input, net.inputs, item.input);
+        if (!net.own_condition) copy_in(f, item, net.row_condition, net.conditions, item.condition);
     }
+    for (ptrdiff_t t = from; t < to; t += TILE)
+        for (int i = parts.first; i < parts.last; ++i) part_tile(f, net.part[i], t, smaller(t + TILE, to));
+    if (parts.last == net.parts && to == item.length) copy_out(f, item);
     stores_done();
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from nam_like.native.wavenet import KINDS, PAIRS
+from nam_like.native.kinds import KINDS, PAIRS
 
 __all__ = ["activate", "differentiate"]
 

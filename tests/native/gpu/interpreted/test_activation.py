@@ -16,7 +16,7 @@ from nam_like.models.blocks.activations import (
 )
 from nam_like.native.gpu.kernels.activation import differentiate
 from nam_like.native.gpu.plan import numbers
-from nam_like.native.wavenet import PAIRS
+from nam_like.native.kinds import PAIRS
 
 
 @triton.jit

@@ -7,23 +7,18 @@ learned slope, other limits), the net is exported as a WaveNet that computes the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from nam_like.config.base import Bool, Config, PositiveFloat, PositiveInt, describe
-from nam_like.config.component import Component
+from nam_like.models.amp.convnet import native
 from nam_like.models.amp.wavenet import Head1x1, LayerArray, WaveNet
 from nam_like.models.base import Net, Weights
-from nam_like.models.blocks.activation_field import OfActivation
 from nam_like.models.blocks.engine_activation import engine_activation, why_not_playable
-from nam_like.models.blocks.problems import Problem, refuse_all
 from nam_like.models.blocks.weights import WeightSource, conv_tensors, flat
 
-__all__ = ["ConvNet", "ConvNetConfig", "as_wavenet"]
+__all__ = ["ConvBlock", "ConvNet", "as_wavenet"]
 
 #: What the engine takes the parameters of an activation to be when it has only the name.
 _ENGINE_DEFAULTS: dict[str, dict[str, float]] = {
@@ -104,8 +99,14 @@ class ConvNet(Net):
         self.receptive_field = 1 + sum(self.dilations)
 
     def _forward(self, x: Tensor, *conditions: Tensor) -> Tensor:
-        y: Tensor = self.head(self.blocks(x[:, None]))[:, 0]
-        return y
+        y = native.play(self, x[:, None])
+        if y is None:
+            y = self.head(self.blocks(x[:, None]))
+        return y[:, 0]
+
+    def runs_on(self, device: torch.device | str = "cpu") -> str:
+        """See :meth:`Net.runs_on`."""
+        return native.report(self, device)
 
     def conv_blocks(self) -> list[ConvBlock]:
         """The blocks, in order."""
@@ -226,52 +227,3 @@ def _fill_array(array: LayerArray, block: ConvBlock, *, first: bool) -> None:
     cast("nn.Conv1d", layer.layer1x1).weight[width:, :, 0] = unit
     if layer.head1x1 is not None:
         layer.head1x1.weight[:width, :, 0] = unit
-
-
-def _no_impulse_response(value: Any) -> Any:
-    if value is not None:
-        raise PydanticCustomError(
-            "expected",
-            "expected null (put a Linear behind the ConvNet in a Sequential instead), but got {got}",
-            {"got": describe(value)},
-        )
-    return value
-
-
-class ConvNetConfig(Config):
-    """A ConvNet."""
-
-    channels: PositiveInt = Field(32, description="width")
-    dilations: list[PositiveInt] = Field(
-        [1, 2, 4, 8], description="samples between the two taps of each block", min_length=1
-    )
-    batchnorm: Bool = Field(False, description="whether the blocks normalise")
-    activation: Annotated[Component, OfActivation("activation", flat=True, pairs=False)] = Field(
-        "Tanh", validate_default=True, description="activation of each block"
-    )
-    train_strategy: Literal["dilate"] = Field("dilate", description="dilate: the only one there is")
-    ir_filename: Annotated[None, BeforeValidator(_no_impulse_response)] = Field(
-        None, description="null: put a Linear behind the ConvNet in a Sequential instead"
-    )
-    sample_rate: PositiveFloat | None = Field(None, description="sample rate (Hz); by default the data's")
-
-    @model_validator(mode="after")
-    def _slopes(self) -> ConvNetConfig:
-        count = len(getattr(self.activation.config, "slopes", [0]))
-        if count not in (1, self.channels):
-            message = f"expected the PReLU to have 1 or {self.channels} slopes, but got {count}"
-            refuse_all("ConvNet", [Problem(("activation",), message, count)])
-        return self
-
-    def build(self) -> ConvNet:
-        """Make the net."""
-        return ConvNet(
-            self.channels,
-            self.dilations,
-            [self.activation.build() for _ in self.dilations],
-            batchnorm=self.batchnorm,
-            sample_rate=self.sample_rate,
-        )
-
-
-ConvNet.config_model = ConvNetConfig
