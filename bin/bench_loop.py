@@ -87,11 +87,15 @@ def costs(trained: Json, per_epoch: int) -> Json:
 
 
 def inside(spans: Json, names: tuple[str, ...], period: tuple[float, float]) -> float:
-    """Seconds of a period that the spans of some names take."""
+    """Seconds of a period that the spans of some names take together; they may lie within each other."""
     begin, end = period
-    return sum(
-        stop - start for name in names for start, stop in spans[name] if begin <= start and stop <= end
-    )
+    seconds, reached = 0.0, begin
+    for start, stop in sorted(span for name in names for span in spans[name] if span[1] > begin):
+        if start >= end:
+            break
+        seconds += max(0.0, min(stop, end) - max(start, reached))
+        reached = max(reached, stop)
+    return seconds
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Json]:

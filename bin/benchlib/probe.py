@@ -28,9 +28,11 @@ COMMANDS = {"ours": ("nam_like.cli.full", "main"), "peer": ("nam.cli", "nam_full
 IMPORTS = {"torch": "import torch", "pytorch_lightning": "import Lightning"}
 #: Functions whose time is a phase of its own, less that of phases within.
 FUNCTIONS = {
-    "nam_like.config.run": {"load_run": "read and check the JSONs"},
+    "nam_like.config.reading": {"read_files": "read and check the JSONs"},
+    "nam_like.config.run": {"check_run": "read and check the JSONs"},
     "nam_like.train.prepare": {"prepare": "net, recordings, checks"},
     "nam_like.train.fit": {"fit": "trainer"},
+    "nam_like.train.lightning_module": {"LightningModule.training_step": "first step"},
     "nam.train.lightning_module": {"LightningModule.init_from_config": "net, recordings, checks"},
     "nam.data": {"init_dataset": "net, recordings, checks"},
     "pytorch_lightning.trainer.trainer": {"Trainer.__init__": "trainer", "Trainer.fit": "trainer"},

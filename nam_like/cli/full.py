@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
@@ -55,18 +54,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load extensions, read the files, train, export."""
-    # PyTorch's threads wait for each other by spinning. While something else wants a core, that makes
-    # training up to twenty times slower; spinning for microseconds costs nothing. Read when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from nam_like import extensions
+    from nam_like.startup import collector_resting, load_torch_library, set_variables
 
-    if not arguments.no_extensions:
-        extensions.load_extensions()
-    from nam_like.config.run import load_run
+    set_variables()
+    with collector_resting():
+        from nam_like import extensions
+        from nam_like.config.reading import read_files
 
-    quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
-    run_config = load_run(arguments.data, arguments.model, arguments.learning, [*quiet, *arguments.overrides])
-    from nam_like.train.full import run as train
+        if not arguments.no_extensions:
+            extensions.load_extensions()
+        quiet = ["learning.trainer.enable_progress_bar=false"] if arguments.quiet else []
+        overrides = [*quiet, *arguments.overrides]
+        files = read_files(arguments.data, arguments.model, arguments.learning, overrides)
+        load_torch_library()  # not sooner: what is misspelt is told without
+        from nam_like.config.run import check_run
+
+        run_config = check_run(files)
+        from nam_like.train.full import run as train
 
     if arguments.quiet:  # after the import, which sets the level itself
         for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):

@@ -9,8 +9,7 @@ from typing import Any
 
 from nam_like.config import jsonc
 from nam_like.config.errors import Problem, dotted
-from nam_like.config.lines import Loc
-from nam_like.config.locate import locate
+from nam_like.config.locate import Loc, locate
 from nam_like.errors import UserError
 
 __all__ = ["Document"]

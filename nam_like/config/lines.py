@@ -13,9 +13,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-__all__ = ["Loc", "line", "refusal", "relocated"]
+from nam_like.config.locate import Loc
 
-Loc = tuple[str | int, ...]
+__all__ = ["Loc", "line", "refusal", "relocated"]
 
 _BUILTIN_TYPES = frozenset(get_args(core_schema.ErrorType))
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from nam_like.config.jsonc import Token, blank, line_column, tokens
 
-__all__ = ["Place", "locate"]
+__all__ = ["Loc", "Place", "locate"]
 
-Path = tuple[str | int, ...]
+#: Keys and indices from the top of a file to a value.
+Loc = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def locate(text: str, path: Sequence[str | int], *, key: bool = False) -> Place:
 
 
 @functools.lru_cache(maxsize=16)
-def _index(text: str) -> dict[Path, _Spans]:
+def _index(text: str) -> dict[Loc, _Spans]:
     """The offsets of every value of a text; the last of duplicate keys wins, as in parsing."""
     stream = list(tokens(blank(text)))
-    found: dict[Path, _Spans] = {}
+    found: dict[Loc, _Spans] = {}
     # of each open object or list: its path, the offsets of its own key, its start
-    open_values: list[tuple[Path, tuple[int, int], int]] = []
+    open_values: list[tuple[Loc, tuple[int, int], int]] = []
     members: list[str | int] = []  # of each open object the current key, of each list the current index
     key_at: tuple[int, int] | None = None
     for position, token in enumerate(stream):

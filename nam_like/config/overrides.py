@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nam_like.config import jsonc, paths
-from nam_like.config.lines import Loc
+from nam_like.config.locate import Loc
 
 __all__ = ["apply"]
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from nam_like.config import paths
-from nam_like.config.lines import Loc
+from nam_like.config.locate import Loc
 
 __all__ = ["resolve"]
 

@@ -1,4 +1,4 @@
-"""The three files of a run, read and checked together."""
+"""The three files of a run, checked together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nam_like.config import overrides as overriding
-from nam_like.config import references, typos
 from nam_like.config.base import Config
 from nam_like.config.cross import cross_problems
 from nam_like.config.data import DataConfig
@@ -21,11 +19,11 @@ from nam_like.config.errors import ConfigError, Problem
 from nam_like.config.importable import importable
 from nam_like.config.learning import LearningConfig
 from nam_like.config.model import ModelConfig
-from nam_like.config.paths import PathError
 from nam_like.config.phrases import phrased
+from nam_like.config.reading import Files, in_order, read_files
 from nam_like.errors import UserError
 
-__all__ = ["RunConfig", "load_run"]
+__all__ = ["RunConfig", "check_run", "load_run"]
 
 _Model = TypeVar("_Model", bound=Config)
 
@@ -99,15 +97,16 @@ def load_run(
         ConfigError: with every mistake of all three files; where PyTorch is not imported yet, and there are
             mistakes that can be told without it, with those alone.
     """
-    paths = {"data": data_path, "model": model_path, "learning": learning_path}
-    documents = {name: Document.read(name, Path(path)) for name, path in paths.items()}
-    problems = [document.unreadable for document in documents.values() if document.unreadable]
-    problems += _apply_overrides(documents, overrides)
-    problems += _resolve_references(documents)
-    if typos.is_due():
-        problems += _misspelt(documents)
-        if problems:  # told at once; what else is wrong shows when PyTorch has been imported
-            raise ConfigError(_in_order(problems, documents), complete=False)
+    return check_run(read_files(data_path, model_path, learning_path, overrides))
+
+
+def check_run(files: Files) -> RunConfig:
+    """Check the three files of a run, which have been read.
+
+    Raises:
+        ConfigError: with every mistake of all three files.
+    """
+    documents, problems = files.documents, list(files.problems)
     with importable(_folders(documents)):
         data = _validate(DataConfig, documents["data"], problems)
         model = _validate(ModelConfig, documents["model"], problems)
@@ -115,62 +114,12 @@ def load_run(
         found = cross_problems(data, model, learning)
     problems += [documents[root].problem(loc, message) for root, loc, message in found]
     if problems or data is None or model is None or learning is None:
-        raise ConfigError(_in_order(problems, documents))
-    return RunConfig(data, model, learning, documents, tuple(overrides))
-
-
-def _misspelt(documents: dict[str, Document]) -> list[Problem]:
-    """Misspelt keys and names; nothing is imported to find them."""
-    problems = []
-    for name, document in documents.items():
-        schema = None if document.unreadable else typos.schema_of(name)
-        if schema is not None:
-            found = typos.typos(document.value, schema)
-            problems += [document.problem(loc, message, key=key) for loc, message, key in found]
-    return problems
+        raise ConfigError(in_order(problems, documents))
+    return RunConfig(data, model, learning, documents, files.overrides)
 
 
 def _folders(documents: dict[str, Document]) -> list[Path]:
     return list(dict.fromkeys(document.path.parent for document in documents.values()))
-
-
-def _in_order(problems: list[Problem], documents: dict[str, Document]) -> list[Problem]:
-    """The problems of overrides first, then of the files in the order of the command line."""
-    files = [str(document.path) for document in documents.values()]
-    return sorted(problems, key=lambda item: files.index(item.file) + 1 if item.file in files else 0)
-
-
-def _apply_overrides(documents: dict[str, Document], overrides: Sequence[str]) -> list[Problem]:
-    values = {name: document.value for name, document in documents.items() if not document.unreadable}
-    problems = []
-    for override in overrides:
-        try:
-            root, *inner = overriding.apply(values, override)
-        except PathError as error:  # noqa: PERF203
-            if not _names_unreadable(override, documents):
-                problems.append(Problem(f"--set {override}", 0, 0, "", str(error)))
-        else:
-            documents[str(root)].overridden[tuple(inner)] = override
-    return problems
-
-
-def _names_unreadable(override: str, documents: dict[str, Document]) -> bool:
-    """Whether an override fails only because its file could not be read, which is reported already."""
-    root = override.lstrip("~ ").partition(".")[0].partition("[")[0]
-    return root in documents and documents[root].unreadable is not None
-
-
-def _resolve_references(documents: dict[str, Document]) -> list[Problem]:
-    values = {name: document.value for name, document in documents.items() if not document.unreadable}
-    resolved, problems = references.resolve(values)
-    for name, value in resolved.items():
-        documents[name].value = value
-    unread = [name for name, document in documents.items() if document.unreadable]
-    return [
-        documents[str(loc[0])].problem(tuple(loc[1:]), message)
-        for loc, message in problems
-        if not any(f"'{name}'" in message for name in unread)
-    ]
 
 
 def _validate(model: type[_Model], document: Document, problems: list[Problem]) -> _Model | None:

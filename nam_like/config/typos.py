@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from nam_like.config.lines import Loc
+from nam_like.config.locate import Loc
 from nam_like.errors import UserError
 from nam_like.presets import schema_file
 from nam_like.registry import did_you_mean, kinds, registry_of

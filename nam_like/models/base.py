@@ -177,6 +177,13 @@ class Net(nn.Module):
         """One line for logs: what plays this net on a device, and why no kernels do where there are some."""
         return f"PyTorch on {device} (there are no kernels for a {type(self).__name__})"
 
+    def reserve(self, batch: int, length: int) -> None:
+        """Get the memory of training on ``(batch, length)`` ready, in the background and where that helps.
+
+        Called when a run on the CPU begins, so that the first step need not wait for the system to find
+        hundreds of megabytes. A net without memory of its own has nothing to do.
+        """
+
     # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -23,7 +24,17 @@ from torch.autograd.function import once_differentiable
 from nam_like.native.kinds import KINDS, PAIRS
 from nam_like.native.library import load
 
-__all__ = ["ActivationSpec", "ArraySpec", "LayerSpec", "NetSpec", "Plan", "plan", "play", "weight_shapes"]
+__all__ = [
+    "ActivationSpec",
+    "ArraySpec",
+    "LayerSpec",
+    "NetSpec",
+    "Plan",
+    "plan",
+    "play",
+    "reserve",
+    "weight_shapes",
+]
 
 
 @dataclass(frozen=True)
@@ -187,6 +198,32 @@ def play(made: Plan, x: Tensor, condition: Tensor | None, weights: Sequence[Tens
     return _forward(made, x, condition, _flat(weights), None)
 
 
+def reserve(made: Plan, batch: int, length: int) -> threading.Thread | None:
+    """Get the rows that a forward pass keeps from the system before it asks for them, in a thread.
+
+    The pass may begin meanwhile.
+
+    Args:
+        made: the net.
+        batch: items.
+        length: samples of input, more than ``made.past``.
+
+    Returns:
+        The thread; None where the library was built before it could do that.
+    """
+    function = getattr(made.library, "nam_wavenet_reserve", None)
+    if function is None:
+        return None
+
+    def run() -> None:
+        function(made.handle, batch, length)  # the name keeps the plan alive
+
+    # A daemon: a process that ends need not wait for memory.
+    thread = threading.Thread(target=run, name="nam_like memory", daemon=True)
+    thread.start()
+    return thread
+
+
 def _flat(weights: Sequence[Tensor]) -> Tensor:
     return torch.cat([weight.detach().reshape(-1) for weight in weights])
 
@@ -284,6 +321,9 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.nam_wavenet_create.argtypes = [pointer, integer, pointer, integer]
     library.nam_wavenet_destroy.restype = None
     library.nam_wavenet_destroy.argtypes = [pointer]
+    if hasattr(library, "nam_wavenet_reserve"):
+        library.nam_wavenet_reserve.restype = ctypes.c_int
+        library.nam_wavenet_reserve.argtypes = [pointer, integer, integer]
     for function in (library.nam_wavenet_weights, library.nam_wavenet_past):
         function.restype, function.argtypes = integer, [pointer]
     library.nam_wavenet_forward.restype = ctypes.c_int

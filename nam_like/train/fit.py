@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ProgressBar, StochasticWeightAveraging
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 
 from nam_like.config.component import Component
 from nam_like.config.importable import importable
@@ -24,12 +24,14 @@ from nam_like.train.callbacks.ema import Ema
 from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.callbacks.launches import StepsPerLaunch
 from nam_like.train.callbacks.progress import RunProgress
+from nam_like.train.callbacks.short_way import ShortWay
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
 from nam_like.train.callbacks.unheard import NoProfiler, Unheard
 from nam_like.train.checkpoints import SafeCheckpointIO
 from nam_like.train.errors import Interrupted
 from nam_like.train.metrics_csv import MetricsCsv
 from nam_like.train.prepare import Job
+from nam_like.train.tensorboard import LateTensorBoard
 
 __all__ = ["Fitted", "fit"]
 
@@ -82,7 +84,7 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
     if isinstance(job.train_loader.batches, StagedBatchSampler):
         callbacks.append(EpochLengths(job.train_loader.batches))
-    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard()]
+    callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard(), ShortWay()]
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))
     if on_start is not None:
@@ -140,7 +142,7 @@ def _loggers(job: Job, folder: Path, previous: Path | None) -> list[Logger]:
     if learning.standard_loggers:
         earlier = None if previous is None else previous.parent / "metrics.csv"
         loggers.append(MetricsCsv(folder / "metrics.csv", earlier))
-        loggers.append(TensorBoardLogger(save_dir=folder, name="", version="tensorboard"))
+        loggers.append(LateTensorBoard(save_dir=folder, name="", version="tensorboard"))
     return [*loggers, *(_logger(component, folder) for component in learning.all_loggers())]
 
 

@@ -117,6 +117,10 @@ class LightningModule(QueuedSteps):
         """Prediction and target of a validation batch, whose items may be whole files."""
         return self.predict_batch(batch)
 
+    def opening(self, batch: Batch) -> Batch:
+        """What of a validation batch is played before training, to find out whether a validation runs."""
+        return batch
+
     # -- steps ------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -141,6 +145,8 @@ class LightningModule(QueuedSteps):
         batch = self._without_repeats(batch, batch_idx)
         if len(batch[0]) == 0:
             return
+        if self._trainer is not None and self.trainer.sanity_checking:
+            batch = self.opening(batch)
         prediction, target = self.predict_whole(batch)
         total, values = self.objective(prediction, target, every_term=True)
         prediction, target = self.objective.mask(prediction, target)

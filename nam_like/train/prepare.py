@@ -24,6 +24,7 @@ from nam_like.errors import UserError
 from nam_like.losses.sum import WeightedSum
 from nam_like.models.base import Net
 from nam_like.optim.build import Schedule
+from nam_like.train.ahead import reserve_memory
 from nam_like.train.checkpoints import load_net_weights
 from nam_like.train.lightning_module import LightningModule
 from nam_like.train.random_state import seed_everything
@@ -75,6 +76,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     learning = config.learning
     seed_everything(learning.seed)
     net = check_net(config)
+    reserve_memory(config, net)
     with importable(config.folders):
         _start_weights(config, net)
         with config.placing_data_errors():
@@ -236,7 +238,7 @@ def _rehearse(job: Job) -> None:
     try:
         with torch.no_grad():
             for split in ("train", "validation"):
-                x, *conditions, y = getattr(job.datasets, split).batch(index)
+                x, *conditions, y = job.task.opening(getattr(job.datasets, split).batch(index))
                 try:
                     job.task.objective(y, y, every_term=True)
                 except UserError as error:

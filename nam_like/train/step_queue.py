@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from nam_like.train.recording import Recorder
 
-__all__ = ["RECORDABLE", "Clipping", "Follower", "StepProgram", "StepQueue"]
+__all__ = ["RECORDABLE", "Clipping", "DirectSteps", "Follower", "StepProgram", "StepQueue"]
 
 log = logging.getLogger(__name__)
 
@@ -116,16 +116,29 @@ class StepProgram:
 
     def step(self, batch: Batch, numbers: Sequence[Number], options: Sequence[dict[str, Any]]) -> None:
         """Do one step with the numbers and options that were in force when the batch came."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.clipping(self.parameters)
+        loss = self._gradients(batch)
         rates = numbers[: len(self.optimizer.param_groups)]
         with self._in_force(rates, options):
             self.optimizer.step()
         for follower, number in zip(self.followers, numbers[len(rates) :], strict=True):
             follower.follow(number)
-        self.latest.copy_(loss.detach())
+        self.latest.copy_(loss)
+
+    def step_now(self, batch: Batch) -> Tensor:
+        """Do one step with the numbers and options that are in force; returns the loss, scalar."""
+        loss = self._gradients(batch)
+        self.optimizer.step()
+        for follower in self.followers:
+            follower.follow(follower.next_number())
+        return loss
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Make the gradients of a batch; returns its loss, scalar and without a graph."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.clipping(self.parameters)
+        return loss.detach()
 
     def why_not_recorded(self) -> str:
         """Why the optimizer cannot be recorded; empty where it can."""
@@ -321,3 +334,18 @@ class StepQueue:
             count = len(self.program.optimizer.param_groups) + len(self.program.followers)
             slots.table = torch.zeros(self.size, count, device=self.program.device)
         return slots
+
+
+class DirectSteps(StepQueue):
+    """A queue in which nothing waits: each batch is a step at once.
+
+    Args:
+        program: a step.
+    """
+
+    def __init__(self, program: StepProgram) -> None:
+        super().__init__(program, 1)
+
+    def push(self, batch: Batch) -> Tensor:
+        """Do the step of a batch; returns its loss, scalar."""
+        return self.program.step_now(batch)

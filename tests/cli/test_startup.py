@@ -30,8 +30,10 @@ def modules_after(code: str, tmp_path: Path) -> set[str]:
         "nam_like.cli.main",
         "nam_like.cli.full",
         "nam_like.registry",
+        "nam_like.config.reading",
         "nam_like.extensions",
         "nam_like.presets",
+        "nam_like.startup",
     ],
 )
 def test_importing_is_light(module: str, tmp_path: Path) -> None:
@@ -64,6 +66,21 @@ except SystemExit:
     pass
 """
     assert not {"torch", "pytorch_lightning"} & modules_after(code, tmp_path)
+
+
+def test_a_misspelt_key_is_told_without_any_library(tmp_path: Path) -> None:
+    for name in ("data", "model"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    (tmp_path / "learning.json").write_text('{"trainer": {"max_epocs": 1}}')
+    arguments = [str(tmp_path / f"{name}.json") for name in ("data", "model", "learning")]
+    code = f"""
+import threading
+from nam_like.cli.full import main
+assert main({[*arguments, str(tmp_path / "out")]!r}) == 2
+assert threading.active_count() == 1
+"""
+    assert modules_after(code, tmp_path) == set()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("program", ["nam_like.cli.main", "nam_like.cli.full"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 from nam_like.config.component import component
 from nam_like.models.amp.wavenet import WaveNet, native
 from nam_like.native import library
+from nam_like.native import wavenet as kernels
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason=library.status())
 
@@ -223,3 +225,42 @@ def test_other_types_and_autocast_run_on_pytorch() -> None:
     assert native.process(net, x.double(), x.double()) is None
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert native.process(net, x, x) is None
+
+
+def test_memory_that_is_reserved_is_what_the_pass_takes() -> None:
+    """A batch that was announced faults in a thread, and not in the forward pass."""
+    net = make([array(channels=16, dilations=[1, 2, 4, 8])])
+    plan = native._plan(net, 1, 1, own=True)
+    assert plan is not None
+    library.load().handle.nam_drop_free_buffers()  # type: ignore[union-attr]
+    x = torch.randn(8, 20_000)
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        net(x, pad_start=False)
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+    expected = net(x, pad_start=False).detach()
+    library.load().handle.nam_drop_free_buffers()  # type: ignore[union-attr]
+    without = faults()
+    library.load().handle.nam_drop_free_buffers()  # type: ignore[union-attr]
+    thread = kernels.reserve(plan, *x.shape)
+    if thread is None:
+        pytest.skip("an older build")
+    thread.join()
+    assert faults() < without
+    torch.testing.assert_close(net(x, pad_start=False).detach(), expected, rtol=0, atol=0)
+
+
+def test_a_pass_may_begin_while_its_memory_is_reserved() -> None:
+    net = make([array(channels=16, dilations=[1, 2, 4, 8])])
+    plan = native._plan(net, 1, 1, own=True)
+    assert plan is not None
+    x = torch.randn(8, 20_000)
+    expected = net(x, pad_start=False).detach()
+    for _ in range(20):
+        library.load().handle.nam_drop_free_buffers()  # type: ignore[union-attr]
+        kernels.reserve(plan, *x.shape)
+        got = net(x, pad_start=False)
+        got.sum().backward()  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(got.detach(), expected, rtol=0, atol=0)

@@ -31,6 +31,25 @@ float* allocate(size_t bytes) {
     return static_cast<float*>(memory);
 }
 
+// Rounded up so that buffers of almost the same size can take each other's place.
+size_t rounded(size_t wanted) {
+    const size_t unit = wanted >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
+    return (wanted + unit - 1) / unit * unit;
+}
+
+// Has the system find the pages of `memory` now; their content stays as it is.
+bool populate(char* memory, size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+    // Step by step: while the system is at it, nobody else can ask it for memory.
+    for (size_t at = 0; at + HUGE_PAGE <= bytes; at += HUGE_PAGE)
+        if (madvise(memory + at, HUGE_PAGE, MADV_POPULATE_WRITE) != 0) return false;
+    return true;
+#else
+    (void)memory, (void)bytes;
+    return false;
+#endif
+}
+
 void drop_locked() {
     for (auto& entry : free_buffers) std::free(entry.second);
     free_buffers.clear();
@@ -49,8 +68,7 @@ float* take_buffer(size_t floats) {
         free_buffers.erase(found);
         return buffer;
     }
-    const size_t unit = wanted >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    const size_t bytes = (wanted + unit - 1) / unit * unit;
+    const size_t bytes = rounded(wanted);
     // A run asks for the same few sizes; sizes that nobody asks for any more are let go.
     if (free_buffers.size() >= 8) drop_locked();
     float* buffer = allocate(bytes);
@@ -69,6 +87,17 @@ void give_buffer(float* buffer) {
     if (found == used_buffers.end()) return;
     free_buffers.emplace(found->second, buffer);
     used_buffers.erase(found);
+}
+
+bool reserve_buffer(size_t floats) {
+    const size_t bytes = rounded(std::max(floats * sizeof(float), HUGE_PAGE));
+    float* buffer = allocate(bytes);
+    if (!buffer) return false;
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        free_buffers.emplace(bytes, buffer);
+    }
+    return populate(reinterpret_cast<char*>(buffer), bytes);
 }
 
 void drop_free_buffers() {

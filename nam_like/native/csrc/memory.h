@@ -11,6 +11,9 @@ namespace nam {
 float* take_buffer(size_t floats);
 // Puts a buffer back into the list; null is fine.
 void give_buffer(float* buffer);
+// Puts a new buffer of that size into the list, and has the system find its pages. Whoever needs it meanwhile may take
+// it: what is written there stays. False where the system cannot do that, or there is no memory.
+bool reserve_buffer(size_t floats);
 // Frees the buffers that nobody holds.
 void drop_free_buffers();
 

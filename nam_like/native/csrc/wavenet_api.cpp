@@ -139,6 +139,13 @@ NAM_API void nam_wavenet_destroy(void* plan) { delete static_cast<WaveNetPlan*>(
 NAM_API int64_t nam_wavenet_weights(const void* plan) { return static_cast<const WaveNetPlan*>(plan)->net.weights; }
 NAM_API int64_t nam_wavenet_past(const void* plan) { return static_cast<const WaveNetPlan*>(plan)->net.first; }
 
+// Gets what the forward pass of such batches keeps from the system, ahead of time and in whatever thread; 0, or −1 where
+// the system cannot. The plan must live until it returns.
+NAM_API int nam_wavenet_reserve(const void* handle, int64_t batch, int64_t length) {
+    const nam::WaveNet& net = static_cast<const WaveNetPlan*>(handle)->net;
+    return nam::reserve_buffer(batch * nam::sample_floats(net, length)) ? 0 : -1;
+}
+
 // input (batch, inputs, length), condition (batch, conditions, length) or null → output (batch, heads, length − past).
 // With `kept`, a buffer for the backward pass is made, to be given back with nam_give_buffer. 0, or −1 when there is
 // no memory.

@@ -1,9 +1,9 @@
-"""Several optimizer steps per launch: whether a run can have them, and the line in the log that says so."""
+"""Optimizer steps that a queue does: whether a run can have them, and the line in the log that says so."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import (
     LearningRateMonitor,
     ModelPruning,
     ProgressBar,
+    StochasticWeightAveraging,
     Timer,
 )
 from pytorch_lightning.strategies import SingleDeviceStrategy
@@ -27,7 +28,7 @@ from nam_like.train.callbacks.ema import Ema
 from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.lightning_module import LightningModule
 from nam_like.train.recording import CudaGraphs, Recorder
-from nam_like.train.step_queue import Batch, Clipping, StepProgram, StepQueue
+from nam_like.train.step_queue import Batch, Clipping, DirectSteps, StepProgram, StepQueue
 
 __all__ = ["STEPS_ON_CUDA", "StepsPerLaunch"]
 
@@ -44,10 +45,12 @@ STEP_HOOKS = (
     "on_before_zero_grad",
     "on_train_batch_end",
 )
+#: Those of them that lie within a step; where steps do not wait, the others find everything as it should be.
+INNER_HOOKS = STEP_HOOKS[1:-1]
 #: Callbacks that look at neither there, or know about the queue.
 BLIND = (Checkpoint, EarlyStopping, EpochLengths, EvaluatedWeights, LearningRateMonitor, ProgressBar, Timer)
 #: Callbacks that change what a step is while the run goes on.
-MEDDLERS = (BaseFinetuning, GradientAccumulationScheduler, ModelPruning)
+MEDDLERS = (BaseFinetuning, GradientAccumulationScheduler, ModelPruning, StochasticWeightAveraging)
 #: What a task may not change about a step that the queue does.
 MODULE_HOOKS = (
     *STEP_HOOKS,
@@ -64,8 +67,8 @@ class StepsPerLaunch(Callback):
     """Gives the module a :class:`StepQueue` where the run can have one.
 
     Args:
-        size: steps per launch; 1 switches the queue off, None takes :data:`STEPS_ON_CUDA` on CUDA devices
-            and 1 elsewhere.
+        size: steps per launch; with 1 none waits for another. None takes :data:`STEPS_ON_CUDA` on CUDA
+            devices, and 1 elsewhere.
         recorder: makes what records the launches, for a CUDA device.
     """
 
@@ -78,6 +81,8 @@ class StepsPerLaunch(Callback):
         on_cuda = trainer.strategy.root_device.type == "cuda"
         size = self.size or (STEPS_ON_CUDA if on_cuda else 1)
         if size == 1:
+            if isinstance(pl_module, LightningModule) and not any(obstacles(trainer, pl_module, INNER_HOOKS)):
+                pl_module.queue = DirectSteps(step_program(trainer, pl_module))
             return
         why_not = next(obstacles(trainer, pl_module), "")
         if why_not or not isinstance(pl_module, LightningModule):
@@ -118,8 +123,16 @@ def step_program(trainer: pl.Trainer, module: LightningModule) -> StepProgram:
     return StepProgram(loss, trainer.optimizers[0], clipping, averages)
 
 
-def obstacles(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[str]:
-    """Why the steps of a run cannot wait for each other."""
+def obstacles(
+    trainer: pl.Trainer, module: pl.LightningModule, hooks: Sequence[str] = STEP_HOOKS
+) -> Iterator[str]:
+    """Why the steps of a run cannot be left to a queue.
+
+    Args:
+        trainer: of the run, in training.
+        module: what is trained.
+        hooks: those that a queue passes over, or calls while steps wait.
+    """
     if not isinstance(module, LightningModule):
         yield f"{type(module).__name__} does not keep its sums on the device"
         return
@@ -140,16 +153,16 @@ def obstacles(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[str]:
     for callback in _callbacks(trainer):
         if isinstance(callback, MEDDLERS):
             yield f"the callback {type(callback).__name__} changes what a step is"
-        hook = _step_hook(callback)
+        hook = _step_hook(callback, hooks)
         if hook:
             yield f"the callback {type(callback).__name__} has a `{hook}`, which may look at every step"
 
 
-def _step_hook(callback: Callback) -> str:
+def _step_hook(callback: Callback, hooks: Sequence[str]) -> str:
     """A hook by which a callback may look at a step; empty where there is none."""
     if isinstance(callback, BLIND):
         return ""
-    own = {name: getattr(getattr(callback, name), "__func__", None) for name in STEP_HOOKS}
+    own = {name: getattr(getattr(callback, name), "__func__", None) for name in hooks}
     return next((name for name, hook in own.items() if hook is not getattr(Callback, name)), "")
 
 

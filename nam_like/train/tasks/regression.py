@@ -11,7 +11,10 @@ from nam_like.config.base import Config, PositiveInt
 from nam_like.train.lightning_module import Batch, LightningModule
 from nam_like.train.streaming import play
 
-__all__ = ["Regression", "RegressionConfig"]
+__all__ = ["OPENING", "Regression", "RegressionConfig"]
+
+#: Samples of each validation file that are played before training: more than the windows of any loss.
+OPENING = 65_536
 
 
 class Regression(LightningModule):
@@ -35,6 +38,16 @@ class Regression(LightningModule):
         """Prediction and target of whole files, in bounded memory where the net forgets."""
         x, *conditions, y = batch
         return play(self.net, x, *conditions, outputs=self.validation_chunk), y
+
+    def opening(self, batch: Batch) -> Batch:
+        """The first :data:`OPENING` target samples behind those that the loss leaves out."""
+        *given, y = batch
+        surplus = y.shape[-1] - self.objective.mask_first - OPENING
+        if surplus <= 0:
+            return batch
+        # Audio and conditions that are aligned with it are longer than the target, all by the same past.
+        cut = (part[..., :-surplus] if part.shape[-1] >= y.shape[-1] else part for part in given)
+        return (*cut, y[..., :-surplus])
 
 
 class RegressionConfig(Config):

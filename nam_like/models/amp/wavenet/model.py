@@ -118,6 +118,11 @@ class WaveNet(Net):
         """See :meth:`Net.runs_on`."""
         return native.report(self, device)
 
+    def reserve(self, batch: int, length: int) -> None:
+        """See :meth:`Net.reserve`."""
+        if self.condition_dsp is None:  # whose memory is small beside that of the net
+            native.reserve(self, batch, length)
+
     # -- export ------------------------------------------------------------------------------------
 
     def scale_output(self, gain: float) -> None:

@@ -57,16 +57,35 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
     own = condition is x
     conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
     described = describe(net)
-    if described.obstacle:
-        return None
-    spec = NetSpec(x.shape[1], conditions, own and conditions > 0, described.arrays, float(net.head_scale))
-    made = kernels.plan(spec)
+    made = _plan(net, x.shape[1], conditions, own)
     if made is None or x.shape[-1] <= made.past:
         return None
     weights = [weight() for weight in described.weights]
     if any(weight.dtype != torch.float32 or weight.device.type != "cpu" for weight in weights):
         return None
     return kernels.play(made, x, None if own or not conditions else condition, weights)
+
+
+def _plan(net: WaveNet, inputs: int, conditions: int, own: bool) -> kernels.Plan | None:
+    """The plan of a net for so many channels of audio and of a condition, which may be the audio itself."""
+    described = describe(net)
+    if described.obstacle:
+        return None
+    spec = NetSpec(inputs, conditions, own and conditions > 0, described.arrays, float(net.head_scale))
+    return kernels.plan(spec)
+
+
+def reserve(net: WaveNet, batch: int, length: int) -> None:
+    """Get what a training step on audio ``(batch, length)`` keeps from the system, in the background.
+
+    Args:
+        net: a net that is its own condition, or has none.
+        batch: items.
+        length: samples of input.
+    """
+    made = _plan(net, 1, int(net.layer_arrays()[0].condition_size > 0), own=True)
+    if made is not None and length > made.past:
+        kernels.reserve(made, batch, length)
 
 
 def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
