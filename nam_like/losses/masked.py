@@ -9,7 +9,6 @@ using mixture invariant training", 2020.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [

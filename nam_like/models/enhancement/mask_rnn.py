@@ -60,7 +60,9 @@ class MaskEstimatorRNN(nn.Module):
             mag_reduction=mag_reduction,
             use_ipd=use_ipd,
         )
-        self.input_projection = nn.Linear(self.features.num_features * self.features.num_channels, num_features)
+        self.input_projection = nn.Linear(
+            self.features.num_features * self.features.num_channels, num_features
+        )
         make = nn.LSTM if rnn_type == "lstm" else nn.GRU
         self.rnn = make(
             num_features,

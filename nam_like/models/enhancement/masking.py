@@ -1,6 +1,5 @@
 """Single-channel ways to use masks, and the consistency of several estimates with their mixture."""
 
-import torch
 from torch import Tensor, nn
 
 __all__ = ["MaskReferenceChannel", "MixtureConsistencyProjection", "amplitude", "check_limits"]

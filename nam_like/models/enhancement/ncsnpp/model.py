@@ -101,8 +101,7 @@ class NCSNpp(nn.Module):
         maps = F.pad(maps, (0, -count % self.pad_time_to, 0, -subbands % self.pad_dimension_to))
         made = self.output_projection(self.ncsnpp(maps, frames, time))[..., :subbands, :count]
         parts = made.reshape(batch, 2, self.out_channels, subbands, count)
-        found = torch.complex(parts[:, 0].contiguous(), parts[:, 1].contiguous())
-        return found
+        return torch.complex(parts[:, 0].contiguous(), parts[:, 1].contiguous())
 
 
 class NCSNppConfig(Config):
