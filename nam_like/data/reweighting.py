@@ -5,8 +5,8 @@
 The probability of a dataset is the product along its path. τ = 1 keeps the ratios of the weights, τ = 0 draws
 from all members equally often, between them small members are drawn from more often than their weight says.
 
-A mixture is a list of dicts, as ``input_cfg`` holds it: an item of type ``group`` has an ``input_cfg`` of its own,
-all others are datasets.
+A mixture is a list of dicts, as ``input_cfg`` holds it: an item of type ``group`` has an ``input_cfg`` of its
+own, all others are datasets.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def temperatures(given: float | Sequence[float] | None, depth: int, *, strict: b
     """One temperature per level, from a number or a list of any length.
 
     Args:
-        given: a number is meant for all levels; a shorter list goes on with its last value, and what is too much
-            of a longer one is left out, with a warning in the log each; None leaves the weights as they are.
+        given: a number is meant for all levels; a shorter list goes on with its last value, and what is too
+            much of a longer one is left out, with a warning in the log each; None leaves the weights as they
+            are.
         depth: levels, see :func:`nesting_depth`.
         strict: a list must have one entry per level.
 
@@ -90,9 +91,9 @@ def temperatures(given: float | Sequence[float] | None, depth: int, *, strict: b
         return made
     if strict and len(values) != depth:
         raise DataError(
-            f"reweight_temperature list length ({len(values)}) does not match the input_cfg nesting depth "
-            f"({depth}). Provide exactly {depth} values (one per nesting level), or use a scalar to apply the "
-            "same temperature to all levels."
+            f"reweight_temperature list length ({len(values)}) does not match the input_cfg nesting "
+            f"depth ({depth}). Provide exactly {depth} values (one per nesting level), or use a scalar to "
+            "apply the same temperature to all levels."
         )
     if len(values) < depth:
         made = values + [values[-1]] * (depth - len(values))
@@ -148,26 +149,23 @@ def _members(
 
 def _shares(items: Sequence[Item], tau: float, place: Place) -> list[float]:
     """Probabilities of the members of one group."""
-    weights = [item.get("weight") for item in items]
+    weights: list[Any] = [item.get("weight") for item in items]
     if all(weight is None for weight in weights):
         return [1.0 / len(items)] * len(items)
-    known = []
-    for index, (item, weight) in enumerate(zip(items, weights, strict=True)):
-        if weight is None and item.get("type") == "group":
-            weight = _total(item, (*place, index))
+    for index, item in enumerate(items):
+        if weights[index] is None and item.get("type") == "group":
+            weights[index] = _total(item, (*place, index))
             log.warning(
                 "%s has no weight, although its siblings have; its members' sum is taken: %g",
                 _name((*place, index)),
-                weight,
+                weights[index],
             )
-        known.append(weight)
-    if any(weight is None for weight in known):
-        missing = next(index for index, weight in enumerate(known) if weight is None)
-        raise _missing((*place, missing))
+    if None in weights:
+        raise _missing((*place, weights.index(None)))
     # Relative to the largest, so that no power overflows.
-    _check_positive(known)
-    largest = max(known)
-    powers = [(weight / largest) ** tau for weight in known]
+    _check_positive(weights)
+    largest = max(weights)
+    powers = [(weight / largest) ** tau for weight in weights]
     return [power / math.fsum(powers) for power in powers]
 
 

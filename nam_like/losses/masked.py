@@ -1,11 +1,11 @@
 """Losses on padded batches: mean squared and absolute error, and the signal-to-distortion ratio.
 
-Signals are ``(B, C, T)``; what lies behind an item's length does not count. Means over channels may be weighted,
-those over items are plain.
+Signals are ``(B, C, T)``; what lies behind an item's length does not count. Means over channels may be
+weighted, those over items are plain.
 
-Source of the ratios: J. Le Roux et al., "SDR – half-baked or well done?", 2019; convolution-invariant: R. Scheibler,
-"SDR – medium rare with fast computations", 2022; the threshold: S. Wisdom et al., "Unsupervised sound separation
-using mixture invariant training", 2020.
+Source of the ratios: J. Le Roux et al., "SDR – half-baked or well done?", 2019; convolution-invariant:
+R. Scheibler, "SDR – medium rare with fast computations", 2022; the threshold: S. Wisdom et al., "Unsupervised
+sound separation using mixture invariant training", 2020.
 """
 
 import torch
@@ -40,9 +40,9 @@ def scale_invariant_target(estimate: Tensor, target: Tensor, mask: Tensor, eps: 
 
 
 def convolution_invariant_target(
-    estimate: Tensor, target: Tensor, mask: Tensor, taps: int, diag_reg: float = 1e-6, eps: float = 1e-8
+    estimate: Tensor, target: Tensor, mask: Tensor, taps: int, *, diag_reg: float = 1e-6, eps: float = 1e-8
 ) -> Tensor:
-    """The target through the filter of `taps` taps with which it is nearest to the estimate, ``(B, C, T)``."""
+    """The target through the filter of `taps` taps that brings it nearest to the estimate, ``(B, C, T)``."""
     length = target.shape[-1]
     size = 2 ** (length + taps - 1).bit_length()
     target, estimate = target * mask, estimate * mask
@@ -53,7 +53,7 @@ def convolution_invariant_target(
     lag = torch.arange(taps, device=target.device)
     matrix = auto[..., (lag[:, None] - lag[None, :]).abs()]
     filters = torch.linalg.solve(matrix, cross.unsqueeze(-1)).squeeze(-1)
-    made = torch.fft.irfft(spectrum * torch.fft.rfft(filters, n=size), n=size)[..., :length]
+    made: Tensor = torch.fft.irfft(spectrum * torch.fft.rfft(filters, n=size), n=size)[..., :length]
     return made.to(target.dtype)
 
 

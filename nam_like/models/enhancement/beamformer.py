@@ -141,8 +141,9 @@ class MaskBasedBeamformer(nn.Module):
         """A filter per reference channel, in columns: ``(B, M, F, C, C)``."""
         if self.full_rank:
             both = _loaded(wanted + self.beta * unwanted, self.diag_reg, self.eps)
-            return torch.linalg.solve(both, wanted)
-        found = torch.linalg.solve(_loaded(unwanted, self.diag_reg, self.eps), wanted)
+            full: Tensor = torch.linalg.solve(both, wanted)
+            return full
+        found: Tensor = torch.linalg.solve(_loaded(unwanted, self.diag_reg, self.eps), wanted)
         trace = torch.diagonal(found, dim1=-2, dim2=-1).sum(dim=-1).real
         return found / (self.beta + trace + self.eps)[..., None, None]
 

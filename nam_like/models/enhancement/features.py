@@ -23,7 +23,8 @@ class SpectrogramFeatures(nn.Module):
             (``mean_abs``), or their root mean square (``rms``); None keeps one per channel.
         mag_power: exponent of the magnitudes after that; None leaves them.
         use_ipd: add the phase of each channel against that of their mean.
-        mag_normalization: take the mean (``mean``), or mean and deviation (``mean_var``), out of each frequency.
+        mag_normalization: take the mean (``mean``), or mean and deviation (``mean_var``), out of each
+            frequency.
         ipd_normalization: the same for phase differences.
 
     Raises:

@@ -55,7 +55,8 @@ class MixtureConsistencyProjection(nn.Module):
     Raises:
         ValueError: an unknown weighting.
 
-    Source: S. Wisdom et al., "Differentiable Consistency Constraints for Improved Deep Speech Enhancement", 2019.
+    Source: S. Wisdom et al., "Differentiable Consistency Constraints for Improved Deep Speech Enhancement",
+    2019.
     """
 
     def __init__(self, *, weighting: str | None = None, eps: float = 1e-8) -> None:

@@ -2,8 +2,8 @@
 
     X ← scale · |X|^power · e^{j∠X}
 
-Compressed magnitudes are nearer to what is heard than linear ones, and nets learn them better (J. Richter et al.,
-"Speech Enhancement and Dereverberation with Diffusion-Based Generative Models", 2023, §III-A).
+Compressed magnitudes are nearer to what is heard than linear ones, and nets learn them better (J. Richter et
+al., "Speech Enhancement and Dereverberation with Diffusion-Based Generative Models", 2023, §III-A).
 """
 
 import torch
@@ -53,8 +53,8 @@ def _check(fft_length: int, hop_length: int, magnitude_power: float, scale: floa
 class AudioToSpectrogram(nn.Module):
     """Short-time Fourier transform with a periodic Hann window, and compressed magnitudes.
 
-    Frames are centred: frame n covers the samples around ``n · hop_length``, and zeros lie before the first and
-    after the last sample. Whatever the precision of training, it is computed in float32.
+    Frames are centred: frame n covers the samples around ``n · hop_length``, and zeros lie before the first
+    and after the last sample. Whatever the precision of training, it is computed in float32.
 
     Args:
         fft_length: samples per frame, even.
@@ -88,8 +88,8 @@ class AudioToSpectrogram(nn.Module):
             lengths: valid samples per item, ``(B,)``; None when all are.
 
         Returns:
-            The spectrogram ``(B, C, F, N)``, complex64, with ``N = T // hop_length + 1``, zero behind the valid
-            frames; and the number of valid frames, ``(B,)``.
+            The spectrogram ``(B, C, F, N)``, complex64, with ``N = T // hop_length + 1``, zero behind the
+            valid frames; and the number of valid frames, ``(B,)``.
         """
         batch, channels, samples = audio.shape
         frames = torch.stft(

@@ -86,4 +86,5 @@ class ResidualBlock(nn.Module):
         if self.conditioned:
             assert embedding is not None  # the type checker of TorchScript asks for it
             h = h + self.diffusion_step_projection(embedding)[:, :, None, None]
-        return (self.residual_projection(x) + self.output_block(h)) / math.sqrt(2.0)
+        made: Tensor = (self.residual_projection(x) + self.output_block(h)) / math.sqrt(2.0)
+        return made

@@ -21,8 +21,8 @@ __all__ = ["NCSNpp", "NCSNppConfig"]
 class NCSNpp(nn.Module):
     """NCSN++ from complex spectrograms to complex spectrograms, of any size.
 
-    Real and imaginary parts go in as maps, interleaved; they come out in two blocks. Weights have the names of
-    NeMo's ``SpectrogramNoiseConditionalScoreNetworkPlusPlus``, so that its checkpoints load.
+    Real and imaginary parts go in as maps, interleaved; they come out in two blocks. Weights have the names
+    of NeMo's ``SpectrogramNoiseConditionalScoreNetworkPlusPlus``, so that its checkpoints load.
 
     Args:
         in_channels: complex channels.

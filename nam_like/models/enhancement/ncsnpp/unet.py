@@ -95,7 +95,15 @@ class UNet(nn.Module):
         if self.conditioned:
             assert time is not None  # the type checker of TorchScript asks for it
             embedding = self.time_embedding(time)
-        # Loops go over lists of modules only: TorchScript unrolls those, and picks modules by no other index.
+        h, valid, history = self._down(x, lengths, embedding)
+        return self._up(h, valid, history, embedding, x)
+
+    # Loops go over lists of modules only: TorchScript unrolls those, and picks modules by no other index.
+
+    def _down(
+        self, x: Tensor, lengths: Tensor | None, embedding: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """To the coarsest resolution: the map, its valid frames, and what all blocks have made."""
         image, valid = x, lengths
         history: list[Tensor] = []
         h = torch.zeros_like(x[:, :1])
@@ -110,6 +118,17 @@ class UNet(nn.Module):
                         h = _masked((h + lift(image)) / math.sqrt(2.0), valid)
             h = _masked(block(h, embedding), valid)
             history.append(h)
+        return h, valid, history
+
+    def _up(
+        self,
+        h: Tensor,
+        valid: Tensor | None,
+        history: list[Tensor],
+        embedding: Tensor | None,
+        x: Tensor,
+    ) -> Tensor:
+        """Back to the finest; every resolution adds to the output, which is like `x`."""
         out = torch.zeros_like(x)
         for i, block in enumerate(self.output_blocks):
             if i > 0 and i % self.per_resolution == 0:
