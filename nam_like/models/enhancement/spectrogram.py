@@ -152,23 +152,32 @@ class SpectrogramToAudio(nn.Module):
         linear = scale_magnitude(
             spectrogram if self.scale == 1.0 else spectrogram / self.scale, 1.0 / self.magnitude_power, 1.0
         )
-        # A signal shorter than a hop has a single frame, of which nothing is left without its borders.
         length = (count - 1) * self.hop_length if samples is None else samples
         linear = linear.reshape(batch * channels, subbands, count)
-        audio = torch.istft(
-            F.pad(linear, (0, 1)) if count == 1 else linear,
-            n_fft=self.fft_length,
-            hop_length=self.hop_length,
-            window=self.window,
-            center=True,
-            length=length,
-        ).reshape(batch, channels, length)
+        audio = self._single(linear, length) if count == 1 else self._overlapped(linear, length)
+        audio = audio.reshape(batch, channels, length)
         if frames is None:
             return audio, torch.full((batch,), length, dtype=torch.long, device=audio.device)
         valid = (frames - 1).clamp_min(0) * self.hop_length
         if samples is None:
             return mask_frames(audio, valid), valid
         return audio, valid
+
+    def _overlapped(self, frames: Tensor, length: int) -> Tensor:
+        return torch.istft(
+            frames,
+            n_fft=self.fft_length,
+            hop_length=self.hop_length,
+            window=self.window,
+            center=True,
+            length=length,
+        )
+
+    def _single(self, frames: Tensor, length: int) -> Tensor:
+        """A signal shorter than a hop has one frame, whose second half it is; torch.istft refuses that."""
+        half = self.fft_length // 2
+        made = torch.fft.irfft(frames[:, :, 0], n=self.fft_length)[:, half:] / self.window[half:]
+        return F.pad(made, (0, length - half))
 
 
 class AudioToSpectrogramConfig(Config):

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from nam_like.config.base import Bool, Config, NonNegativeInt, PositiveFloat, PositiveInt
 from nam_like.config.lines import refusal
+from nam_like.models.enhancement.lengths import mask_frames
 from nam_like.models.enhancement.ncsnpp.blocks import conv
 from nam_like.models.enhancement.ncsnpp.unet import UNet
 
@@ -98,6 +99,8 @@ class NCSNpp(nn.Module):
         maps = torch.stack((spectrogram.real, spectrogram.imag), dim=2).reshape(
             batch, 2 * channels, subbands, count
         )
+        if frames is not None:
+            maps = mask_frames(maps, frames)  # coarser resolutions would mix it with what is valid
         maps = F.pad(maps, (0, -count % self.pad_time_to, 0, -subbands % self.pad_dimension_to))
         made = self.output_projection(self.ncsnpp(maps, frames, time))[..., :subbands, :count]
         parts = made.reshape(batch, 2, self.out_channels, subbands, count)
