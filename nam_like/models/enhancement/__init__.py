@@ -1,0 +1,1 @@
+"""Speech enhancement: encoders and decoders, estimators, and the models that put them together."""

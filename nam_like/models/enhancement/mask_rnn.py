@@ -1,0 +1,99 @@
+"""Masks from a recurrent net."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nam_like.models.enhancement.features import SpectrogramFeatures
+from nam_like.models.enhancement.lengths import mask_frames
+
+__all__ = ["MaskEstimatorRNN"]
+
+
+class MaskEstimatorRNN(nn.Module):
+    """One mask per output from the magnitudes, by a stack of recurrent layers.
+
+        x = dense(features);  masks = sigmoid(dense(x + norm(dense(recurrent(x)))))
+
+    Weights have the names of NeMo's class of the same name, so that its checkpoints load.
+
+    Args:
+        num_outputs: masks.
+        num_subbands: frequencies F.
+        num_features: width of the dense layers.
+        num_layers: recurrent layers.
+        num_hidden_features: width of a recurrent layer and direction; None takes `num_features`.
+        num_input_channels: see :class:`SpectrogramFeatures`.
+        dropout: between the recurrent layers.
+        bidirectional: whether the future is heard, too; a net that is not can run on a stream.
+        rnn_type: ``lstm`` or ``gru``.
+        mag_reduction: see :class:`SpectrogramFeatures`.
+        use_ipd: see :class:`SpectrogramFeatures`.
+
+    Raises:
+        ValueError: an unknown `rnn_type` or `mag_reduction`.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_outputs: int,
+        num_subbands: int,
+        num_features: int = 1024,
+        num_layers: int = 3,
+        num_hidden_features: int | None = None,
+        num_input_channels: int | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = True,
+        rnn_type: str = "lstm",
+        mag_reduction: str | None = "rms",
+        use_ipd: bool = False,
+    ) -> None:
+        super().__init__()
+        if rnn_type not in ("lstm", "gru"):
+            raise ValueError(f"expected rnn_type lstm or gru, but got {rnn_type}")
+        hidden = num_features if num_hidden_features is None else num_hidden_features
+        self.num_outputs = num_outputs
+        self.features = SpectrogramFeatures(
+            num_subbands=num_subbands,
+            num_input_channels=num_input_channels,
+            mag_reduction=mag_reduction,
+            use_ipd=use_ipd,
+        )
+        self.input_projection = nn.Linear(
+            self.features.num_features * self.features.num_channels, num_features
+        )
+        make = nn.LSTM if rnn_type == "lstm" else nn.GRU
+        self.rnn = make(
+            num_features,
+            hidden,
+            num_layers,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.fc = nn.Linear(hidden * (2 if bidirectional else 1), num_features)
+        self.norm = nn.LayerNorm(num_features)
+        self.output_projections = nn.ModuleList(
+            nn.Linear(num_features, num_subbands) for _ in range(num_outputs)
+        )
+
+    def forward(self, spectrogram: Tensor, frames: Tensor) -> Tensor:
+        """Estimate masks.
+
+        Args:
+            spectrogram: complex, ``(B, C, F, N)``.
+            frames: valid frames per item, ``(B,)``.
+
+        Returns:
+            ``(B, num_outputs, F, N)`` from 0 to 1; zero behind the valid frames.
+        """
+        features = self.features(spectrogram, frames)
+        batch, channels, width, count = features.shape
+        x = self.input_projection(features.reshape(batch, channels * width, count).transpose(1, 2))
+        # Packed, so that what a backward direction hears begins at the end of each item.
+        packed = pack_padded_sequence(x, frames.cpu(), batch_first=True, enforce_sorted=False)
+        heard, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=count)
+        x = x + self.norm(self.fc(heard))
+        masks = [torch.sigmoid(project(x)) for project in self.output_projections]
+        return mask_frames(torch.stack(masks, dim=1).transpose(2, 3), frames)
