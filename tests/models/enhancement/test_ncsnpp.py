@@ -105,6 +105,8 @@ def test_inputs_that_do_not_fit() -> None:
         net(x, None, torch.ones(2, 1))
     with pytest.raises(ValueError, match="match along the batch dimension"):
         net(x, None, torch.ones(3))
+    with pytest.raises(ValueError, match="expected a time for a net that is conditioned on time"):
+        net(x)
 
 
 @pytest.mark.parametrize(

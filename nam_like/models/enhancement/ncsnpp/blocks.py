@@ -84,7 +84,8 @@ class ResidualBlock(nn.Module):
         """``(B, inputs, F, N)`` and ``(B, embedding)`` or None → ``(B, outputs, F, N)``."""
         h = self.middle_conv(self.input_block(x))
         if self.conditioned:
-            assert embedding is not None  # the type checker of TorchScript asks for it
+            if embedding is None:
+                raise ValueError("expected a time embedding for a conditioned block, but got None")
             h = h + self.diffusion_step_projection(embedding)[:, :, None, None]
         made: Tensor = (self.residual_projection(x) + self.output_block(h)) / math.sqrt(2.0)
         return made

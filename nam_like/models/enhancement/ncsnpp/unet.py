@@ -90,10 +90,14 @@ class UNet(nn.Module):
 
         Returns:
             Like `x`.
+
+        Raises:
+            ValueError: there is no time, although it is conditioned on time.
         """
         embedding: Tensor | None = None
         if self.conditioned:
-            assert time is not None  # the type checker of TorchScript asks for it
+            if time is None:
+                raise ValueError("expected a time for a net that is conditioned on time, but got None")
             embedding = self.time_embedding(time)
         h, valid, history = self._down(x, lengths, embedding)
         return self._up(h, valid, history, embedding, x)
