@@ -272,6 +272,17 @@ def test_a_traced_graph_is_made_of_pytorchs_operations(monkeypatch: pytest.Monke
     assert not calls
 
 
+def test_a_hook_on_an_inner_layer_is_called() -> None:
+    net = make(4)
+    heard: list[Tensor] = []
+    handle = net.head.register_forward_hook(lambda *given: heard.append(given))
+    assert "a hook on an inner layer" in net.runs_on()
+    net(torch.randn(1, 50))
+    assert heard
+    handle.remove()
+    assert native.obstacle(net) == ""
+
+
 def test_a_replaced_layer_runs_on_pytorch_and_says_so() -> None:
     class Other(torch.nn.LSTM):
         pass

@@ -219,6 +219,18 @@ def test_what_the_kernels_do_not_cover_is_named_and_runs_on_pytorch(
     assert net(x[0]).shape == (1, 200)
 
 
+def test_a_hook_on_an_inner_layer_is_called() -> None:
+    net = make([array(dilations=[1, 2])])
+    heard: list[Tensor] = []
+    layer = net.layer_arrays()[0].layers[1]
+    handle = layer.register_forward_hook(lambda *given: heard.append(given))
+    assert "a hook on an inner layer" in native.report(net)
+    net(torch.randn(1, 50))
+    assert len(heard) == 1
+    handle.remove()
+    assert native.obstacle(net) == ""
+
+
 def test_other_types_and_autocast_run_on_pytorch() -> None:
     net = make([array()])
     x = torch.randn(1, 1, 200)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nam_like.models.base import is_tracing
 from nam_like.native.library import load, status
 
-__all__ = ["fits", "is_watched", "report_line"]
+__all__ = ["HOOKED", "fits", "is_hooked", "is_watched", "report_line"]
+
+#: Why the kernels leave a net alone to which :func:`is_hooked` applies.
+HOOKED = "there is a hook on an inner layer"
 
 
 def fits(x: Tensor) -> bool:
@@ -19,6 +24,17 @@ def fits(x: Tensor) -> bool:
         and not is_watched()
         and not torch.is_autocast_enabled("cpu")
         and load() is not None
+    )
+
+
+def is_hooked(modules: Iterable[nn.Module]) -> bool:
+    """Whether somebody wants to be called when one of these modules plays, which the kernels do not do."""
+    return any(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        for module in modules
     )
 
 

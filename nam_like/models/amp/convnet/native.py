@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from nam_like.models.blocks.native import fits, report_line
+from nam_like.models.blocks.native import HOOKED, fits, is_hooked, report_line
 from nam_like.models.blocks.native_activation import NotCoveredError, describe_activation
 from nam_like.native import convnet as kernels
 from nam_like.native.convnet import LayerSpec, NetSpec, Statistics
@@ -72,8 +72,8 @@ def obstacle(net: ConvNet) -> str:
         return described.obstacle
     if len({norm.training for norm in described.norms}) > 1:
         return "some of its batch norms are in training and some are not"
-    if any(_is_hooked(module) for module in net.modules() if module is not net):
-        return "there is a hook on an inner layer"
+    if is_hooked(module for module in net.modules() if module is not net):
+        return HOOKED
     dtypes = {weight().dtype for weight in described.weights} - {torch.float32}
     return f"its weights are {dtypes.pop()}" if dtypes else ""
 
@@ -117,15 +117,6 @@ def _describe(net: ConvNet) -> Described:
 def _expect(module: nn.Module, kind: type[nn.Module]) -> None:
     if type(module) is not kind:  # a subclass may do anything
         raise NotCoveredError(f"a layer of it is a {type(module).__name__}, not a {kind.__name__}")
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
 
 
 def _layer(conv: nn.Conv1d, block: ConvBlock | None) -> LayerSpec:

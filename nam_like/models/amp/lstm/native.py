@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nam_like.models.blocks.native import fits, report_line
+from nam_like.models.blocks.native import HOOKED, fits, is_hooked, report_line
 from nam_like.native import lstm as kernels
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def obstacle(net: LSTM) -> str:
     """Why the kernels do not cover a net; empty where they do."""
     if type(net.core) is not nn.LSTM or type(net.head) is not nn.Linear:
         return f"its layers are {type(net.core).__name__} and {type(net.head).__name__}"
+    if is_hooked((net.core, net.head)):
+        return HOOKED
     return "it has dropout between its layers" if net.core.training and net.core.dropout else ""
 
 

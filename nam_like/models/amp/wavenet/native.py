@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nam_like.models.blocks.activations import PairActivation, PairBlend, PairMultiply
-from nam_like.models.blocks.native import fits, is_watched, report_line
+from nam_like.models.blocks.native import HOOKED, fits, is_hooked, is_watched, report_line
 from nam_like.models.blocks.native_activation import NotCoveredError, describe_activation
 from nam_like.native import wavenet as kernels
 from nam_like.native.gpu import available
@@ -29,11 +29,12 @@ __all__ = ["obstacle", "process", "report"]
 
 @dataclass
 class Described:
-    """What is known about one net: its arrays or why they are not covered, and where its weights are."""
+    """What is known about one net: its arrays or why they are not covered, its weights, its inner modules."""
 
     arrays: tuple[ArraySpec, ...] = ()
     weights: tuple[Callable[[], Tensor], ...] = ()
     obstacle: str = ""
+    inner: tuple[nn.Module, ...] = ()
 
 
 _described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
@@ -69,7 +70,7 @@ def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
 def _plan(net: WaveNet, inputs: int, conditions: int, own: bool) -> kernels.Plan | None:
     """The plan of a net for so many channels of audio and of a condition, which may be the audio itself."""
     described = describe(net)
-    if described.obstacle:
+    if obstacle(net):
         return None
     spec = NetSpec(inputs, conditions, own and conditions > 0, described.arrays, float(net.head_scale))
     return kernels.plan(spec)
@@ -94,7 +95,7 @@ def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None
         return None
     described = describe(net)
     conditions = condition.shape[1] if net.layer_arrays()[0].condition_size else 0
-    if described.obstacle or gpu.obstacle(described.arrays, conditions, x.device):
+    if obstacle(net) or gpu.obstacle(described.arrays, conditions, x.device):
         return None
     weights = [weight() for weight in described.weights]
     head = gpu.process(described.arrays, x, condition if conditions else None, weights)
@@ -102,8 +103,9 @@ def _process_on_gpu(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None
 
 
 def obstacle(net: WaveNet) -> str:
-    """Why the kernels do not cover a net; empty where they do."""
-    return describe(net).obstacle
+    """Why the kernels do not cover a net as it is now; empty where they do."""
+    described = describe(net)
+    return described.obstacle or (HOOKED if is_hooked(described.inner) else "")
 
 
 def report(net: WaveNet, device: torch.device | str = "cpu") -> str:
@@ -137,7 +139,8 @@ def _describe(net: WaveNet) -> Described:
         idle = index == len(arrays) - 1
         specs.append(_array(array, idle))
         weights += list(_weights(array, idle))
-    return Described(tuple(specs), tuple(weights))
+    inner = tuple(module for module in net.modules() if module is not net)
+    return Described(tuple(specs), tuple(weights), inner=inner)
 
 
 def _array(array: LayerArray, last: bool) -> ArraySpec:
