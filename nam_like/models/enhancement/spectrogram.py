@@ -50,11 +50,8 @@ def _check(fft_length: int, hop_length: int, magnitude_power: float, scale: floa
         raise ValueError(f"Scale needs to be positive: current value {scale}")
 
 
-class AudioToSpectrogram(nn.Module):
-    """Short-time Fourier transform with a periodic Hann window, and compressed magnitudes.
-
-    Frames are centred: frame n covers the samples around ``n · hop_length``, and zeros lie before the first
-    and after the last sample. Whatever the precision of training, it is computed in float32.
+class _Framed(nn.Module):
+    """What both directions have: a periodic Hann window, and how magnitudes are compressed.
 
     Args:
         fft_length: samples per frame, even.
@@ -79,6 +76,15 @@ class AudioToSpectrogram(nn.Module):
         self.scale = float(scale)
         self.num_subbands = fft_length // 2 + 1
         self.register_buffer("window", torch.hann_window(fft_length), persistent=False)
+
+
+class AudioToSpectrogram(_Framed):
+    """Short-time Fourier transform with a periodic Hann window, and compressed magnitudes.
+
+    Frames are centred: frame n covers the samples around ``n · hop_length``, and zeros lie before the first
+    and after the last sample. Whatever the precision of training, it is computed in float32.
+    Arguments are those of the base.
+    """
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Transform a batch.
@@ -109,22 +115,8 @@ class AudioToSpectrogram(nn.Module):
         return mask_frames(found, valid), valid
 
 
-class SpectrogramToAudio(nn.Module):
+class SpectrogramToAudio(_Framed):
     """The inverse of :class:`AudioToSpectrogram` with the same arguments."""
-
-    window: Tensor
-
-    def __init__(
-        self, *, fft_length: int, hop_length: int, magnitude_power: float = 1.0, scale: float = 1.0
-    ) -> None:
-        super().__init__()
-        _check(fft_length, hop_length, magnitude_power, scale)
-        self.fft_length = fft_length
-        self.hop_length = hop_length
-        self.magnitude_power = float(magnitude_power)
-        self.scale = float(scale)
-        self.num_subbands = fft_length // 2 + 1
-        self.register_buffer("window", torch.hann_window(fft_length), persistent=False)
 
     def forward(
         self, spectrogram: Tensor, frames: Tensor | None = None, samples: int | None = None
