@@ -6,7 +6,6 @@ import triton
 import triton.language as tl
 from torch import nn
 
-from nam_like.models.amp.wavenet.native import _activation
 from nam_like.models.blocks.activations import (
     Fasttanh,
     LeakyHardtanh,
@@ -14,6 +13,7 @@ from nam_like.models.blocks.activations import (
     PairMultiply,
     Softsigmoid,
 )
+from nam_like.models.blocks.native_activation import describe_activation
 from nam_like.native.gpu.kernels.activation import differentiate
 from nam_like.native.gpu.plan import numbers
 from nam_like.native.kinds import PAIRS
@@ -42,7 +42,7 @@ def apply(
 
 
 def numbers_of(module):
-    return numbers(_activation(module))
+    return numbers(describe_activation(module))
 
 
 def run(z1, z2, grad, pair, one, two):
