@@ -20,7 +20,8 @@ from torch.autograd.function import once_differentiable
 
 from nam_like.native.kinds import KINDS
 from nam_like.native.library import load
-from nam_like.native.wavenet import ActivationSpec, Kept
+from nam_like.native.wavenet import ActivationSpec
+from nam_like.native.whole_net import Kept, flatten, pieces
 
 __all__ = ["MAX_CHANNELS", "LayerSpec", "NetSpec", "Plan", "Statistics", "plan", "play", "weight_shapes"]
 
@@ -159,11 +160,7 @@ def play(made: Plan, x: Tensor, weights: Sequence[Tensor], statistics: Statistic
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights)):
         out = ConvNetFunction.apply(made, statistics, x, *weights)  # type: ignore[no-untyped-call]
         return cast("Tensor", out)
-    return _forward(made, x, _flat(weights), statistics, None)
-
-
-def _flat(weights: Sequence[Tensor]) -> Tensor:
-    return torch.cat([weight.detach().reshape(-1) for weight in weights])
+    return _forward(made, x, flatten(weights), statistics, None)
 
 
 def _forward(
@@ -195,7 +192,7 @@ class ConvNetFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, made: Plan, statistics: Statistics, x: Tensor, *weights: Tensor) -> Tensor:
         """Play, and keep the rows of all layers."""
-        flat = _flat(weights)
+        flat = flatten(weights)
         kept = ctypes.c_void_p()
         out = _forward(made, x, flat, statistics, kept)
         ctx.made, ctx.statistics, ctx.x_shape = made, statistics, x.shape
@@ -229,12 +226,7 @@ class ConvNetFunction(torch.autograd.Function):
         )
         if failed:
             raise MemoryError("not enough memory for the gradients of a ConvNet")
-        pieces = torch.split(made_weights, made.sizes)
-        grads = (
-            piece.view(shape) if need else None
-            for piece, shape, need in zip(pieces, ctx.shapes, needs, strict=True)
-        )
-        return (None, None, for_x, *grads)
+        return (None, None, for_x, *pieces(made_weights, made.sizes, ctx.shapes, needs))
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:

@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from nam_like.native.kinds import KINDS, PAIRS
 from nam_like.native.library import load
+from nam_like.native.whole_net import Kept, flatten, pieces
 
 __all__ = [
     "ActivationSpec",
@@ -195,10 +196,10 @@ def play(made: Plan, x: Tensor, condition: Tensor | None, weights: Sequence[Tens
     given = (x, *weights) if condition is None else (x, condition, *weights)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
         return cast("Tensor", WaveNetFunction.apply(made, x, condition, *weights))  # type: ignore[no-untyped-call]
-    return _forward(made, x, condition, _flat(weights), None)
+    return _forward(made, x, condition, flatten(weights), None)
 
 
-def reserve(made: Plan, batch: int, length: int) -> threading.Thread | None:
+def reserve(made: Plan, batch: int, length: int) -> threading.Thread:
     """Get the rows that a forward pass keeps from the system before it asks for them, in a thread.
 
     The pass may begin meanwhile.
@@ -209,23 +210,16 @@ def reserve(made: Plan, batch: int, length: int) -> threading.Thread | None:
         length: samples of input, more than ``made.past``.
 
     Returns:
-        The thread; None where the library was built before it could do that.
+        The thread.
     """
-    function = getattr(made.library, "nam_wavenet_reserve", None)
-    if function is None:
-        return None
 
     def run() -> None:
-        function(made.handle, batch, length)  # the name keeps the plan alive
+        made.library.nam_wavenet_reserve(made.handle, batch, length)
 
     # A daemon: a process that ends need not wait for memory.
     thread = threading.Thread(target=run, name="nam_like memory", daemon=True)
     thread.start()
     return thread
-
-
-def _flat(weights: Sequence[Tensor]) -> Tensor:
-    return torch.cat([weight.detach().reshape(-1) for weight in weights])
 
 
 def _forward(
@@ -257,7 +251,7 @@ class WaveNetFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, made: Plan, x: Tensor, condition: Tensor | None, *weights: Tensor) -> Tensor:
         """Play, and keep the rows of all layers."""
-        flat = _flat(weights)
+        flat = flatten(weights)
         kept = ctypes.c_void_p()
         out = _forward(made, x, condition, flat, kept)
         ctx.made, ctx.batch, ctx.length = made, x.shape[0], x.shape[-1]
@@ -299,20 +293,7 @@ class WaveNetFunction(torch.autograd.Function):
             raise MemoryError("not enough memory for the gradients of a WaveNet")
         if own and for_x is not None and for_condition is not None:
             for_x, for_condition = for_x.add_(for_condition), None
-        pieces = torch.split(made_weights, made.sizes)
-        grads = (
-            piece.view(shape) if need else None
-            for piece, shape, need in zip(pieces, ctx.shapes, needs, strict=True)
-        )
-        return (None, for_x, for_condition, *grads)
-
-
-class Kept:
-    """A buffer of the library, given back with this object."""
-
-    def __init__(self, address: int | None, library: ctypes.CDLL) -> None:
-        self.address = address
-        weakref.finalize(self, library.nam_give_buffer, address)
+        return (None, for_x, for_condition, *pieces(made_weights, made.sizes, ctx.shapes, needs))
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
@@ -321,9 +302,8 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.nam_wavenet_create.argtypes = [pointer, integer, pointer, integer]
     library.nam_wavenet_destroy.restype = None
     library.nam_wavenet_destroy.argtypes = [pointer]
-    if hasattr(library, "nam_wavenet_reserve"):
-        library.nam_wavenet_reserve.restype = ctypes.c_int
-        library.nam_wavenet_reserve.argtypes = [pointer, integer, integer]
+    library.nam_wavenet_reserve.restype = ctypes.c_int
+    library.nam_wavenet_reserve.argtypes = [pointer, integer, integer]
     for function in (library.nam_wavenet_weights, library.nam_wavenet_past):
         function.restype, function.argtypes = integer, [pointer]
     library.nam_wavenet_forward.restype = ctypes.c_int
