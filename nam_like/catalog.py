@@ -32,6 +32,7 @@ def _torch(module: str, summaries: dict[str, str]) -> dict[str, Builtin]:
 
 
 _AMP = "nam_like.models.amp"
+_ENHANCEMENT = "nam_like.models.enhancement"
 _ACTIVATIONS = "nam_like.models.blocks.activations"
 
 BUILTINS: dict[str, dict[str, Builtin]] = {
@@ -165,6 +166,28 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "wandb": Builtin("pytorch_lightning.loggers:WandbLogger", summary="Weights & Biases"),
         "mlflow": Builtin("pytorch_lightning.loggers:MLFlowLogger", summary="MLflow"),
     },
+    "transform": {
+        "AudioToSpectrogram": _in(
+            f"{_ENHANCEMENT}.spectrogram",
+            "AudioToSpectrogram",
+            "enhancement",
+            "STFT with compressed magnitudes",
+        ),
+        "SpectrogramToAudio": _in(
+            f"{_ENHANCEMENT}.spectrogram", "SpectrogramToAudio", "enhancement", "its inverse"
+        ),
+    },
+    "estimator": {
+        "NCSNpp": _in(
+            f"{_ENHANCEMENT}.ncsnpp.model",
+            "NCSNpp",
+            "enhancement",
+            "U-net of residual blocks with an image pyramid, from spectrogram to spectrogram",
+        ),
+    },
+    "mask_processor": {},
+    "process": {},
+    "sampler": {},
     "activation": {
         **_torch(
             "torch.nn",

@@ -303,6 +303,11 @@ CALLBACKS = Registry(
 )
 LOGGERS = Registry("logger", namespaces=("pytorch_lightning.loggers",), supplied=("save_dir",))
 EXPORTERS = Registry("exporter")
+TRANSFORMS = Registry("transform")
+ESTIMATORS = Registry("estimator")
+MASK_PROCESSORS = Registry("mask_processor")
+PROCESSES = Registry("process")
+SAMPLERS = Registry("sampler")
 
 _KINDS = {
     registry.kind: registry
@@ -319,6 +324,11 @@ _KINDS = {
         CALLBACKS,
         LOGGERS,
         EXPORTERS,
+        TRANSFORMS,
+        ESTIMATORS,
+        MASK_PROCESSORS,
+        PROCESSES,
+        SAMPLERS,
     )
 }
 
