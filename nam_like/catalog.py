@@ -184,8 +184,24 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "enhancement",
             "U-net of residual blocks with an image pyramid, from spectrogram to spectrogram",
         ),
+        "MaskEstimatorRNN": _in(
+            f"{_ENHANCEMENT}.mask_rnn",
+            "MaskEstimatorRNN",
+            "enhancement",
+            "masks from a stack of recurrent layers",
+        ),
     },
-    "mask_processor": {},
+    "mask_processor": {
+        "MaskReferenceChannel": _in(
+            f"{_ENHANCEMENT}.masking", "MaskReferenceChannel", "enhancement", "each mask times one channel"
+        ),
+        "MaskBasedBeamformer": _in(
+            f"{_ENHANCEMENT}.beamformer",
+            "MaskBasedBeamformer",
+            "enhancement",
+            "MVDR or Wiener filter over microphones, steered by masks",
+        ),
+    },
     "process": {},
     "sampler": {},
     "activation": {

@@ -10,12 +10,19 @@ Reduction", 2010; E. Warsitz, R. Haeb-Umbach, "Blind Acoustic Beamforming Based 
 Decomposition", 2007 (blind analytic normalisation, the postfilter).
 """
 
+from typing import Annotated, Any, Literal
+
 import torch
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
+from typing_extensions import Self
 
-from nam_like.models.enhancement.masking import amplitude, check_limits
+from nam_like.config.base import Config, Float, NonNegativeFloat, PositiveFloat, describe
+from nam_like.config.lines import refusal
+from nam_like.models.enhancement.masking import amplitude, check_limits, refuse_limits
 
-__all__ = ["MaskBasedBeamformer", "covariance"]
+__all__ = ["MaskBasedBeamformer", "MaskBasedBeamformerConfig", "covariance"]
 
 
 def covariance(x: Tensor, mask: Tensor, eps: float) -> Tensor:
@@ -163,3 +170,75 @@ class MaskBasedBeamformer(nn.Module):
         heard = torch.matmul(loaded, filters)
         above = (heard.abs().square().sum(dim=-2) / filters.shape[-2]).sqrt()
         return (above / ((filters.conj() * heard).sum(dim=-2).real + self.eps)).unsqueeze(-2)
+
+
+def _reference(value: Any) -> Any:
+    if value is None or value == "max_snr":
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PydanticCustomError(
+            "expected",
+            "expected a channel from 0 on, max_snr or null, but got {got}",
+            {"got": describe(value)},
+        )
+    return value
+
+
+class MaskBasedBeamformerConfig(Config):
+    """Config of :class:`MaskBasedBeamformer`."""
+
+    filter_type: Literal["mvdr_souden", "pmwf"] = Field(
+        "mvdr_souden",
+        description="pmwf, the parametric multichannel Wiener filter, or mvdr_souden: the same of rank one "
+        "with filter_beta 0",
+    )
+    filter_beta: NonNegativeFloat = Field(
+        0.0, description="of pmwf: how much noise reduction is worth against distortion"
+    )
+    filter_rank: Literal["one", "full"] = Field(
+        "one", description="of pmwf: rank that the wanted signal's covariance is taken to have"
+    )
+    filter_postfilter: Literal["ban"] | None = Field(
+        None, description="ban for blind analytic normalisation, or null"
+    )
+    ref_channel: Annotated[int | Literal["max_snr"] | None, BeforeValidator(_reference)] = Field(
+        0,
+        description="a channel; max_snr for the one with the highest estimated ratio; null for an output per "
+        "channel",
+    )
+    mask_min_db: Float = Field(-200.0, description="least mask (dB)")
+    mask_max_db: Float = Field(0.0, description="largest mask (dB)")
+    postmask_min_db: Float = Field(
+        0.0, description="least mask that the output is multiplied by (dB); equal limits: it is not"
+    )
+    postmask_max_db: Float = Field(0.0, description="largest mask that the output is multiplied by (dB)")
+    diag_reg: NonNegativeFloat = Field(
+        1e-6, description="loading of the covariances, relative to their trace"
+    )
+    eps: PositiveFloat = Field(1e-8, description="least loading of the covariances")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        refuse_limits(self.mask_min_db, self.mask_max_db, "mask_min_db")
+        if self.postmask_min_db > self.postmask_max_db:
+            refuse_limits(self.postmask_min_db, self.postmask_max_db, "postmask_min_db")
+        if self.filter_type == "pmwf" and self.filter_rank == "full" and self.filter_beta == 0:
+            raise refusal(
+                f"Rank full is not compatible with beta {self.filter_beta}.",
+                ("filter_beta",),
+                self.filter_beta,
+            )
+        if self.filter_type == "mvdr_souden" and (self.filter_beta or self.filter_rank == "full"):
+            key = "filter_beta" if self.filter_beta else "filter_rank"
+            value = self.filter_beta if self.filter_beta else self.filter_rank
+            raise refusal(
+                f"expected filter_type pmwf with it, for mvdr_souden is of rank one with filter_beta 0, "
+                f"but got {value}",
+                (key,),
+                value,
+            )
+        return self
+
+    def build(self) -> MaskBasedBeamformer:
+        """Make the beamformer."""
+        return MaskBasedBeamformer(**self.model_dump())

@@ -1,13 +1,19 @@
 """Masks from a recurrent net."""
 
+from typing import Literal
+
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from typing_extensions import Self
 
+from nam_like.config.base import Bool, Config, Float, PositiveInt
+from nam_like.config.lines import refusal
 from nam_like.models.enhancement.features import SpectrogramFeatures
 from nam_like.models.enhancement.lengths import mask_frames
 
-__all__ = ["MaskEstimatorRNN"]
+__all__ = ["MaskEstimatorRNN", "MaskEstimatorRNNConfig"]
 
 
 class MaskEstimatorRNN(nn.Module):
@@ -97,3 +103,55 @@ class MaskEstimatorRNN(nn.Module):
         x = x + self.norm(self.fc(heard))
         masks = [torch.sigmoid(project(x)) for project in self.output_projections]
         return mask_frames(torch.stack(masks, dim=1).transpose(2, 3), frames)
+
+
+class MaskEstimatorRNNConfig(Config):
+    """Config of :class:`MaskEstimatorRNN`."""
+
+    num_outputs: PositiveInt = Field(description="masks")
+    num_subbands: PositiveInt = Field(description="frequencies, fft_length / 2 + 1")
+    num_features: PositiveInt = Field(1024, description="width of the dense layers")
+    num_layers: PositiveInt = Field(3, description="recurrent layers")
+    num_hidden_features: PositiveInt | None = Field(
+        None, description="width of a recurrent layer and direction; null takes num_features"
+    )
+    num_input_channels: PositiveInt | None = Field(
+        None, description="channels of the input; only needed where mag_reduction is null"
+    )
+    dropout: Float = Field(0.0, ge=0, lt=1, description="between the recurrent layers, in training")
+    bidirectional: Bool = Field(
+        True, description="whether the future is heard, too; a net that is not can run on a stream"
+    )
+    rnn_type: Literal["lstm", "gru"] = Field("lstm", description="kind of the recurrent layers")
+    mag_reduction: Literal["abs_mean", "mean_abs", "rms"] | None = Field(
+        "rms",
+        description="one magnitude of all channels: of their mean (abs_mean), the mean of theirs (mean_abs), "
+        "or their root mean square (rms); null keeps one per channel",
+    )
+    use_ipd: Bool = Field(
+        False, description="add the phase of each channel against their mean; needs mag_reduction null"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.dropout and self.num_layers == 1:
+            raise refusal(
+                f"expected 0 with a single layer (it acts between layers), but got {self.dropout:g}",
+                ("dropout",),
+                self.dropout,
+            )
+        if self.use_ipd and self.mag_reduction is not None:
+            raise refusal(
+                f"expected null with use_ipd, because phases differ by channel, but got {self.mag_reduction}",
+                ("mag_reduction",),
+                self.mag_reduction,
+            )
+        if self.mag_reduction is None and self.num_input_channels is None:
+            raise refusal(
+                "expected a number where mag_reduction is null, but got null", ("num_input_channels",), None
+            )
+        return self
+
+    def build(self) -> MaskEstimatorRNN:
+        """Make the net."""
+        return MaskEstimatorRNN(**self.model_dump())

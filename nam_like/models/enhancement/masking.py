@@ -1,8 +1,23 @@
 """Single-channel ways to use masks, and the consistency of several estimates with their mixture."""
 
-from torch import Tensor, nn
+from typing import Literal
 
-__all__ = ["MaskReferenceChannel", "MixtureConsistencyProjection", "amplitude", "check_limits"]
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from nam_like.config.base import Config, Float, NonNegativeInt, PositiveFloat
+from nam_like.config.lines import refusal
+
+__all__ = [
+    "MaskReferenceChannel",
+    "MaskReferenceChannelConfig",
+    "MixtureConsistencyProjection",
+    "MixtureConsistencyProjectionConfig",
+    "amplitude",
+    "check_limits",
+    "refuse_limits",
+]
 
 
 def amplitude(decibels: float) -> float:
@@ -18,6 +33,18 @@ def check_limits(low: float, high: float) -> None:
     """
     if low >= high:
         raise ValueError(f"Lower bound for the mask {low}dB must be smaller than the upper bound {high}dB")
+
+
+def refuse_limits(low: float, high: float, key: str) -> None:
+    """The same for a config model, whose field `key` holds the lower limit.
+
+    Raises:
+        ValidationError: they are the wrong way round.
+    """
+    try:
+        check_limits(low, high)
+    except ValueError as error:
+        raise refusal(str(error), (key,), low) from None
 
 
 class MaskReferenceChannel(nn.Module):
@@ -73,3 +100,33 @@ class MixtureConsistencyProjection(nn.Module):
             return estimates + missing / estimates.shape[1]
         power = estimates.abs().square()
         return estimates + missing * power / (power.sum(dim=1, keepdim=True) + self.eps)
+
+
+class MaskReferenceChannelConfig(Config):
+    """Config of :class:`MaskReferenceChannel`."""
+
+    ref_channel: NonNegativeInt = Field(0, description="the channel that the masks are applied to")
+    mask_min_db: Float = Field(-200.0, description="least mask (dB)")
+    mask_max_db: Float = Field(0.0, description="largest mask (dB)")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        refuse_limits(self.mask_min_db, self.mask_max_db, "mask_min_db")
+        return self
+
+    def build(self) -> MaskReferenceChannel:
+        """Make the processor."""
+        return MaskReferenceChannel(**self.model_dump())
+
+
+class MixtureConsistencyProjectionConfig(Config):
+    """Config of :class:`MixtureConsistencyProjection`."""
+
+    weighting: Literal["power"] | None = Field(
+        None, description="null for equal shares, power for shares by the estimates' power in each bin"
+    )
+    eps: PositiveFloat = Field(1e-8, description="added to the sum of the powers")
+
+    def build(self) -> MixtureConsistencyProjection:
+        """Make the projection."""
+        return MixtureConsistencyProjection(**self.model_dump())
