@@ -59,6 +59,20 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "ConditionedWaveNet": _in(
             f"{_AMP}.conditioned", "ConditionedWaveNet", "amp", "WaveNet steered by knob values", "regression"
         ),
+        "PredictiveEnhancer": _in(
+            f"{_ENHANCEMENT}.predictive",
+            "PredictiveEnhancer",
+            "enhancement",
+            "from the noisy spectrogram straight to the clean one",
+            "enhancement",
+        ),
+        "MaskEnhancer": _in(
+            f"{_ENHANCEMENT}.masked",
+            "MaskEnhancer",
+            "enhancement",
+            "masks of the noisy spectrogram, for one or several microphones",
+            "enhancement",
+        ),
     },
     "dataset": {
         "paired": _in("nam_like.data.paired", "PairedDataset", "amp", "a dry and a wet recording"),
@@ -93,6 +107,9 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
     },
     "task": {
         "regression": _in("nam_like.train.tasks.regression", "Regression", "", "net(x) is fitted to y"),
+        "enhancement": _in(
+            "nam_like.train.tasks.enhancement", "Enhancement", "enhancement", "noisy audio is made clean"
+        ),
     },
     "exporter": {
         "nam": _in("nam_like.export.nam", "NamExporter", "amp", ".nam for the realtime plugins"),
@@ -204,6 +221,7 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
     },
     "process": {},
     "sampler": {},
+    "augmentation": {},
     "activation": {
         **_torch(
             "torch.nn",

@@ -308,6 +308,7 @@ ESTIMATORS = Registry("estimator")
 MASK_PROCESSORS = Registry("mask_processor")
 PROCESSES = Registry("process")
 SAMPLERS = Registry("sampler")
+AUGMENTATIONS = Registry("augmentation")
 
 _KINDS = {
     registry.kind: registry
@@ -329,6 +330,7 @@ _KINDS = {
         MASK_PROCESSORS,
         PROCESSES,
         SAMPLERS,
+        AUGMENTATIONS,
     )
 }
 

@@ -1,8 +1,8 @@
 """Examples of speech families, and how they become a batch: named signals with their lengths.
 
 A batch holds for each signal ``<name>_signal``, ``(B, C, T)``, zero behind the end of each example, and
-``<name>_length``, ``(B,)``: the samples that are valid. A vector that belongs to an example, such as a speaker's
-embedding, is ``embedding_vector``, ``(B, D)``, with ``embedding_length``.
+``<name>_length``, ``(B,)``: the samples that are valid. A vector that belongs to an example, such
+as the embedding of a speaker, is ``embedding_vector``, ``(B, D)``, with ``embedding_length``.
 """
 
 from __future__ import annotations
@@ -80,5 +80,6 @@ def _check_alike(first: Example, other: Example) -> None:
     sizes = [None if example.embedding is None else len(example.embedding) for example in (first, other)]
     if sizes[0] != sizes[1]:
         raise DataError(
-            f"{other.name}: expected an embedding of {sizes[0]} values, as {first.name} has, but got {sizes[1]}"
+            f"{other.name}: expected an embedding of {sizes[0]} values, as {first.name} has, "
+            f"but got {sizes[1]}"
         )

@@ -1,4 +1,4 @@
-"""What every audio net is: a receptive field, a padded and an unpadded forward pass, and an export.
+"""What a sample-aligned net is: a receptive field, a padded and an unpadded forward pass, and an export.
 
 A subclass implements ``_forward`` on inputs that are long enough; the base adds the padding at the start,
 single signals without a batch dimension, and the checks. A plugin may define ``forward(self, x, …)`` instead.
@@ -14,11 +14,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.jit._trace import TracerWarning
 
-from nam_like.config.base import Config
 from nam_like.errors import HandshakeError
+from nam_like.models.audio_net import AudioNet
 
 __all__ = ["BaseNet", "Net", "check_knobs", "forward_in_pieces", "is_tracing"]
 
@@ -28,29 +28,22 @@ Weights = NDArray[np.float32]
 MPS_LIMIT = 65_536
 
 
-class Net(nn.Module):
-    """Base of all nets.
+class Net(AudioNet):
+    """Base of the nets whose output is aligned with their input, sample by sample.
 
     Class attributes:
         architecture: the name that the net's `.nam` file carries; empty when it has none.
-        causal: whether an output depends on present and past input only.
-        config_model: the pydantic model that describes it.
 
     Attributes:
-        exports: names of the exporters that can serve the net; an instance may serve fewer than its class.
         num_conditions: condition tensors that ``forward`` takes after the audio; None where it varies.
         num_knobs: values per condition tensor.
         condition_sizes: values in each condition tensor of the data, once a run has seen it; an export is
             tried out with as many.
         pad_start_default: whether ``forward`` pads when the caller does not say.
-        sample_rate: the rate that it was trained at (Hz), or None.
     """
 
     architecture: ClassVar[str] = ""
-    causal: ClassVar[bool] = True
-    config_model: ClassVar[type[Config] | None] = None
 
-    exports: frozenset[str] = frozenset({"torchscript"})
     num_conditions: int | None = 0
     num_knobs: int = 0
     condition_sizes: tuple[int, ...] = ()
@@ -59,8 +52,7 @@ class Net(nn.Module):
     _writes_weights: ClassVar[bool] = False
 
     def __init__(self, sample_rate: float | None = None) -> None:
-        super().__init__()
-        self.sample_rate = sample_rate
+        super().__init__(sample_rate)
         self._receptive_field: int | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -75,18 +67,6 @@ class Net(nn.Module):
         cls._writes_weights = all(_defines(cls, name) for name in ("export_config", "export_weights"))
         if cls._writes_weights and cls.architecture and "exports" not in cls.__dict__:
             cls.exports = cls.exports | {"nam"}
-
-    @classmethod
-    def init_from_config(cls, config: dict[str, Any]) -> Net:
-        """Make the net from a plain dict, through its config model where it has one.
-
-        Raises:
-            pydantic.ValidationError: the config is not what the model asks for.
-        """
-        if cls.config_model is None:
-            return cls(**config)
-        built: Net = cls.config_model.model_validate(config).build()  # type: ignore[attr-defined]
-        return built
 
     @property
     def receptive_field(self) -> int:
@@ -173,10 +153,6 @@ class Net(nn.Module):
             same = bool(y.shape[-1] == x.shape[-1])
         return y[..., past:] if past and same else y
 
-    def runs_on(self, device: torch.device | str = "cpu") -> str:
-        """One line for logs: what plays this net on a device, and why no kernels do where there are some."""
-        return f"PyTorch on {device} (there are no kernels for a {type(self).__name__})"
-
     def reserve(self, batch: int, length: int) -> None:
         """Get the memory of training on ``(batch, length)`` ready, in the background and where that helps.
 
@@ -227,9 +203,7 @@ class Net(nn.Module):
 
     def export_obstacles(self, exporter: str) -> list[str]:
         """Why this net cannot be exported by `exporter` so that it plays as it trains; empty when it can."""
-        if exporter in type(self).exports or (exporter == "nam" and self._writes_weights):
-            return []
-        return [f"a {type(self).__name__} cannot be exported as '{exporter}'"]
+        return [] if exporter == "nam" and self._writes_weights else super().export_obstacles(exporter)
 
     # -- data --------------------------------------------------------------------------------------
 
@@ -245,11 +219,7 @@ class Net(nn.Module):
                 f"expected a dataset with {self.num_conditions} conditions for {type(self).__name__}, "
                 f"but got {offered}"
             )
-        rate = getattr(dataset, "sample_rate", None)
-        if rate is not None and self.sample_rate is not None and float(rate) != float(self.sample_rate):
-            raise HandshakeError(
-                f"expected audio at the net's sample rate {self.sample_rate:g} Hz, but got {rate:g} Hz"
-            )
+        super().handshake(dataset)
 
 
 BaseNet = Net
