@@ -19,11 +19,14 @@ class Builtin(NamedTuple):
     family: str = ""
     summary: str = ""
     task: str = ""
+    measures: tuple[str, ...] = ()
 
 
-def _in(module: str, name: str, family: str, summary: str, task: str = "") -> Builtin:
+def _in(
+    module: str, name: str, family: str, summary: str, task: str = "", measures: tuple[str, ...] = ()
+) -> Builtin:
     """An entry of ours: class `name` with its model `nameConfig` beside it."""
-    return Builtin(f"{module}:{name}", f"{module}:{name}Config", family, summary, task)
+    return Builtin(f"{module}:{name}", f"{module}:{name}Config", family, summary, task, measures)
 
 
 def _torch(module: str, summaries: dict[str, str]) -> dict[str, Builtin]:
@@ -96,6 +99,8 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
     },
     "loss": {
         "MSE": _in("nam_like.losses.time", "MSE", "", "mean squared error"),
+        "MAE": _in("nam_like.losses.time", "MAE", "", "mean absolute error"),
+        "SDR": _in("nam_like.losses.distortion", "SDR", "", "negative signal-to-distortion ratio (dB)"),
         "ESR": _in("nam_like.losses.time", "ESR", "", "error-to-signal ratio"),
         "DC": _in("nam_like.losses.time", "DC", "", "squared error of the means"),
         "Fourier": _in("nam_like.losses.spectral", "Fourier", "", "squared error of the whole spectrum"),
@@ -106,7 +111,13 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "MSE": _in("nam_like.metrics.esr", "MSE", "", "mean squared error"),
     },
     "task": {
-        "regression": _in("nam_like.train.tasks.regression", "Regression", "", "net(x) is fitted to y"),
+        "regression": _in(
+            "nam_like.train.tasks.regression",
+            "Regression",
+            "",
+            "net(x) is fitted to y",
+            measures=("mse", "esr"),
+        ),
         "enhancement": _in(
             "nam_like.train.tasks.enhancement", "Enhancement", "enhancement", "noisy audio is made clean"
         ),

@@ -1,4 +1,6 @@
-"""Losses on waveforms: mean squared error, error-to-signal ratio, and the error of the mean (DC).
+"""Losses on waveforms: mean squared and absolute error, error-to-signal ratio, the error of the mean (DC).
+
+Mean squared and absolute error also take padded batches with lengths, and spectrograms.
 
 Source of ESR and DC: Wright et al., "Real-time guitar amplifier emulation with deep learning",
 Applied Sciences 10(3), 2020.
@@ -6,18 +8,26 @@ Applied Sciences 10(3), 2020.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import ClassVar
+
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from nam_like.config.base import Config, PositiveFloat
+from nam_like.config.lines import refusal
+from nam_like.losses.masked import channel_means, item_means
+from nam_like.losses.padded import Domain, PaddedConfig, weights
 from nam_like.losses.pre_emphasis import PreEmphasisConfig, checked
 
 __all__ = [
     "DC",
     "ESR",
+    "MAE",
     "MSE",
     "DCConfig",
     "ESRConfig",
+    "MAEConfig",
     "MSEConfig",
     "dc_error",
     "error_to_signal",
@@ -56,15 +66,69 @@ class MSE(nn.Module):
 
     Args:
         pre_emphasis: coefficient of x[n] − c·x[n−1] put before it, or None.
+        weight: share of each channel; None for equal shares.
+        domain: whether a training step gives it waveforms or spectrograms.
     """
 
-    def __init__(self, pre_emphasis: float | None = None) -> None:
+    takes_lengths: ClassVar[bool] = True
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        pre_emphasis: float | None = None,
+        *,
+        weight: list[float] | None = None,
+        domain: Domain = "time",
+    ) -> None:
         super().__init__()
         self.pre_emphasis = pre_emphasis
+        self.domain = domain
+        self.register_buffer("weight", weights(weight), persistent=False)
 
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """``(B, L)``, ``(B, L)`` → scalar."""
-        return mean_square(*checked(prediction, target, self.pre_emphasis))
+    def forward(self, prediction: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The mean over the batch, or with lengths that of the items' means.
+
+        Args:
+            prediction: ``(B, L)``, ``(B, C, T)`` or ``(B, C, F, N)``.
+            target: of the same shape.
+            lengths: valid samples or frames of each item ``(B,)``; None where all are.
+
+        Returns:
+            Scalar.
+
+        Raises:
+            LossError: shapes that do not go together.
+        """
+        prediction, target = checked(prediction, target, self.pre_emphasis)
+        if lengths is None and self.weight is None and not prediction.is_complex():
+            return mean_square(prediction, target)
+        if lengths is not None and self.pre_emphasis is not None:
+            lengths = (lengths - 1).clamp(min=0)
+        error = prediction - target
+        squares = error.real.square() + error.imag.square() if error.is_complex() else error.square()
+        return item_means(channel_means(squares, lengths), self.weight)
+
+
+class MAE(nn.Module):
+    """Mean absolute error.
+
+    Args:
+        weight: share of each channel; None for equal shares.
+        domain: whether a training step gives it waveforms or spectrograms.
+    """
+
+    takes_lengths: ClassVar[bool] = True
+    weight: Tensor | None
+
+    def __init__(self, *, weight: list[float] | None = None, domain: Domain = "time") -> None:
+        super().__init__()
+        self.domain = domain
+        self.register_buffer("weight", weights(weight), persistent=False)
+
+    def forward(self, prediction: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """As :meth:`MSE.forward`."""
+        prediction, target = checked(prediction, target, None)
+        return item_means(channel_means((prediction - target).abs(), lengths), self.weight)
 
 
 class ESR(nn.Module):
@@ -93,12 +157,30 @@ class DC(nn.Module):
         return dc_error(*checked(prediction, target, None))
 
 
-class MSEConfig(PreEmphasisConfig):
+class MSEConfig(PreEmphasisConfig, PaddedConfig):
     """Config of :class:`MSE`."""
+
+    @model_validator(mode="after")
+    def _emphasis_is_of_waveforms(self) -> Self:
+        if self.pre_emphasis is not None and self.domain == "encoded":
+            raise refusal(
+                f"expected no `pre_emphasis` of spectrograms (`domain` encoded), but got {self.pre_emphasis}",
+                ("pre_emphasis",),
+                self.pre_emphasis,
+            )
+        return self
 
     def build(self) -> MSE:
         """Make the loss."""
-        return MSE(self.pre_emphasis)
+        return MSE(self.pre_emphasis, weight=self.weight, domain=self.domain)
+
+
+class MAEConfig(PaddedConfig):
+    """Config of :class:`MAE`."""
+
+    def build(self) -> MAE:
+        """Make the loss."""
+        return MAE(weight=self.weight, domain=self.domain)
 
 
 class ESRConfig(PreEmphasisConfig):
