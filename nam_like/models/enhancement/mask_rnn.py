@@ -1,6 +1,6 @@
 """Masks from a recurrent net."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -36,9 +36,14 @@ class MaskEstimatorRNN(nn.Module):
         mag_reduction: see :class:`SpectrogramFeatures`.
         use_ipd: see :class:`SpectrogramFeatures`.
 
+    Attributes:
+        causal: whether :meth:`stream_frames` can be used.
+
     Raises:
         ValueError: an unknown `rnn_type` or `mag_reduction`.
     """
+
+    is_lstm: Final[bool]
 
     def __init__(
         self,
@@ -60,6 +65,8 @@ class MaskEstimatorRNN(nn.Module):
             raise ValueError(f"expected rnn_type lstm or gru, but got {rnn_type}")
         hidden = num_features if num_hidden_features is None else num_hidden_features
         self.num_outputs = num_outputs
+        self.causal = not bidirectional
+        self.is_lstm = rnn_type == "lstm"
         self.features = SpectrogramFeatures(
             num_subbands=num_subbands,
             num_input_channels=num_input_channels,
@@ -94,15 +101,53 @@ class MaskEstimatorRNN(nn.Module):
         Returns:
             ``(B, num_outputs, F, N)`` from 0 to 1; zero behind the valid frames.
         """
-        features = self.features(spectrogram, frames)
-        batch, channels, width, count = features.shape
-        x = self.input_projection(features.reshape(batch, channels * width, count).transpose(1, 2))
+        x = self._projected(spectrogram, frames)
         # Packed, so that what a backward direction hears begins at the end of each item.
         packed = pack_padded_sequence(x, frames.cpu(), batch_first=True, enforce_sorted=False)
-        heard, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=count)
+        heard, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=x.shape[1])
+        return mask_frames(self._masks(x, heard), frames)
+
+    @torch.jit.export
+    def stream_frames(self, spectrogram: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Estimate the masks of the next frames of a stream, which are those of the whole in one go.
+
+        Args:
+            spectrogram: the next frames, complex, ``(B, C, F, N)``.
+            state: what the call before gave; empty at the start.
+
+        Returns:
+            The masks ``(B, num_outputs, F, N)``, and the state for the next call.
+
+        Raises:
+            ValueError: the net hears the future.
+        """
+        if not self.causal:
+            raise ValueError("expected a net that is not bidirectional, but this one hears the future")
+        batch, count = spectrogram.shape[0], spectrogram.shape[-1]
+        frames = torch.full((batch,), count, dtype=torch.long, device=spectrogram.device)
+        x = self._projected(spectrogram, frames)
+        if self.is_lstm:
+            before = (state[0], state[1]) if len(state) == 2 else None
+            heard, (hidden, cell) = self.rnn(x, before)
+            return self._masks(x, heard), [hidden, cell]
+        else:  # noqa: RET505 - TorchScript compiles the branch that is_lstm chooses, and only that
+            heard, hidden = self.rnn(x, state[0] if len(state) == 1 else None)
+            return self._masks(x, heard), [hidden]
+
+    def _projected(self, spectrogram: Tensor, frames: Tensor) -> Tensor:
+        """The features through the first dense layer: ``(B, N, num_features)``."""
+        features = self.features(spectrogram, frames)
+        batch, channels, width, count = features.shape
+        projected: Tensor = self.input_projection(
+            features.reshape(batch, channels * width, count).transpose(1, 2)
+        )
+        return projected
+
+    def _masks(self, x: Tensor, heard: Tensor) -> Tensor:
+        """What the dense layers make of what the recurrent ones heard: ``(B, num_outputs, F, N)``."""
         x = x + self.norm(self.fc(heard))
         masks = [torch.sigmoid(project(x)) for project in self.output_projections]
-        return mask_frames(torch.stack(masks, dim=1).transpose(2, 3), frames)
+        return torch.stack(masks, dim=1).transpose(2, 3)
 
 
 class MaskEstimatorRNNConfig(Config):

@@ -114,6 +114,12 @@ class AudioToSpectrogram(_Framed):
         valid = torch.div(lengths, self.hop_length, rounding_mode="floor") + 1
         return mask_frames(found, valid), valid
 
+    @torch.jit.export
+    def analyze(self, frames: Tensor) -> Tensor:
+        """The same for frames that a stream was cut into: ``(B, C, N, fft_length)`` → ``(B, C, F, N)``."""
+        found = torch.fft.rfft(frames.float() * self.window).transpose(-1, -2)
+        return scale_magnitude(found, self.magnitude_power, self.scale)
+
 
 class SpectrogramToAudio(_Framed):
     """The inverse of :class:`AudioToSpectrogram` with the same arguments."""
@@ -154,6 +160,18 @@ class SpectrogramToAudio(_Framed):
         if samples is None:
             return mask_frames(audio, valid), valid
         return audio, valid
+
+    @torch.jit.export
+    def synthesize(self, spectrogram: Tensor) -> Tensor:
+        """Windowed frames for a stream to add up, ``(B, C, F, N)`` → ``(B, C, N, fft_length)``.
+
+        Their sum is to be divided by the sum of the squared windows.
+        """
+        linear = scale_magnitude(
+            spectrogram if self.scale == 1.0 else spectrogram / self.scale, 1.0 / self.magnitude_power, 1.0
+        )
+        made: Tensor = torch.fft.irfft(linear.transpose(-1, -2), n=self.fft_length) * self.window
+        return made
 
     def _overlapped(self, frames: Tensor, length: int) -> Tensor:
         return torch.istft(

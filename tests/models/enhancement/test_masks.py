@@ -116,6 +116,32 @@ def test_one_that_hears_no_future_is_causal() -> None:
     assert (whole[..., 7:] != cut[..., 7:]).any()
 
 
+@pytest.mark.parametrize("scripted", [False, True])
+@pytest.mark.parametrize("rnn_type", ["lstm", "gru"])
+def test_a_stream_of_frames_gives_the_masks_of_the_whole(rnn_type: str, scripted: bool) -> None:
+    torch.manual_seed(0)
+    net: Any = MaskEstimatorRNN(
+        num_outputs=2, num_subbands=9, num_features=8, num_layers=2, rnn_type=rnn_type, bidirectional=False
+    )
+    if scripted:
+        net = torch.jit.script(net)
+    x = torch.randn(2, 3, 9, 12, dtype=torch.complex64)
+    state: list[Tensor] = []
+    with torch.no_grad():
+        whole = net(x, torch.tensor([12, 12]))
+        pieces = []
+        for first, last in ((0, 1), (1, 6), (6, 12)):
+            masks, state = net.stream_frames(x[..., first:last], state)
+            pieces.append(masks)
+    torch.testing.assert_close(torch.cat(pieces, dim=-1), whole)
+
+
+def test_one_that_hears_the_future_has_no_stream() -> None:
+    net = MaskEstimatorRNN(num_outputs=1, num_subbands=9, num_features=8)
+    with pytest.raises(ValueError, match="expected a net that is not bidirectional"):
+        net.stream_frames(torch.zeros(1, 1, 9, 2, dtype=torch.complex64), [])
+
+
 def test_recorded_reference_channel() -> None:
     x, frames = spectrogram()
     expected = scalars()["mask_ref"]

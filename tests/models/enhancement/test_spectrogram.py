@@ -95,3 +95,18 @@ def test_scripted_ones_take_any_length(samples: int, batch: int) -> None:
     torch.testing.assert_close(found, encoder(x)[0])
     audio, _ = torch.jit.script(decoder)(found, frames, samples)
     torch.testing.assert_close(audio, decoder(found, frames, samples)[0])
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_frames_of_a_stream_are_those_of_the_whole(power: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    audio = torch.randn(2, 3, 160, generator=generator)
+    encoder = AudioToSpectrogram(fft_length=32, hop_length=8, magnitude_power=power, scale=0.33)
+    decoder = SpectrogramToAudio(fft_length=32, hop_length=8, magnitude_power=power, scale=0.33)
+    cut = torch.nn.functional.pad(audio, (16, 16)).unfold(-1, 32, 8)
+    found = encoder.analyze(cut)
+    whole, _ = encoder(audio)
+    torch.testing.assert_close(found.real, whole.real, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.imag, whole.imag, rtol=1e-4, atol=1e-5)
+    # What comes back is each frame windowed twice.
+    torch.testing.assert_close(decoder.synthesize(found), cut * encoder.window.square(), rtol=1e-4, atol=1e-5)
