@@ -35,6 +35,7 @@ def cross_problems(
         found += _average_problems(model, learning)
     if model is not None and learning is not None:
         found += _monitor_problems(model, learning)
+        found += _start_problems(model, learning)
     return found
 
 
@@ -57,6 +58,16 @@ def _monitor_problems(model: ModelConfig, learning: LearningConfig) -> Iterator[
                 f"expected a value that is logged ({', '.join(names)}), "
                 f"but got '{monitor}'{did_you_mean(monitor, names)}",
             )
+
+
+def _start_problems(model: ModelConfig, learning: LearningConfig) -> Iterator[Finding]:
+    """Weights to start from that both files name."""
+    given = learning.init_entries()
+    if given is None:
+        return
+    for key in ("checkpoint_path", "init_from_nam"):
+        if getattr(model, key) is not None:
+            yield "learning", (given[0],), f"expected `{given[0]}` or model.{key}, but got both"
 
 
 def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:

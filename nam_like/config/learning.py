@@ -13,6 +13,7 @@ from nam_like.config.base import Bool, Config, Int, PositiveFloat, PositiveInt, 
 from nam_like.config.component import Component, Members, Of, Several
 from nam_like.config.curriculum import StageConfig, check_order
 from nam_like.config.ema import EmaConfig
+from nam_like.config.init_from import InitFrom
 from nam_like.config.lines import Loc, refusal
 from nam_like.config.signature import Arguments, given
 from nam_like.lightning import import_lightning
@@ -155,7 +156,7 @@ _FIT = Arguments(
 )
 
 
-class LearningConfig(Config):
+class LearningConfig(InitFrom):
     """The learning JSON; every key is optional."""
 
     schema_url: Str | None = Field(None, alias="$schema", description="JSON Schema, for editors")
@@ -297,4 +298,4 @@ class LearningConfig(Config):
             dump["tf32"] = True
         if self.ema is not None:
             dump["ema"] = self.ema.model_dump(exclude_unset=True)
-        return dump
+        return dump | self.canonical_init()

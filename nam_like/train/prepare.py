@@ -26,6 +26,7 @@ from nam_like.models.base import Net
 from nam_like.optim.build import Schedule
 from nam_like.train.ahead import reserve_memory
 from nam_like.train.checkpoints import load_net_weights
+from nam_like.train.init_from import start_from
 from nam_like.train.lightning_module import LightningModule
 from nam_like.train.random_state import seed_everything
 from nam_like.train.resume import WORDS, check_resumable, find_checkpoint
@@ -77,8 +78,9 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     seed_everything(learning.seed)
     net = check_net(config)
     reserve_memory(config, net)
+    checkpoint = _find_resume(config, outdir, resume)
     with importable(config.folders):
-        _start_weights(config, net)
+        _start_weights(config, net, resuming=checkpoint is not None)
         with config.placing_data_errors():
             datasets = build_datasets(config.data, net.receptive_field, config.folders, learning.seed)
         _settle_rate(net, datasets)
@@ -108,7 +110,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         _train_loader(config, datasets),
         make_dataloader(datasets.validation, given(learning.val_dataloader), train=False, seed=learning.seed),
         exporters,
-        _find_resume(config, outdir, resume),
+        checkpoint,
     )
     _rehearse(job)
     if job.resume is not None:
@@ -139,7 +141,7 @@ def build_task(config: RunConfig, net: Net) -> LightningModule:
         schedule = Schedule(
             model.lr_scheduler, siblings.interval, siblings.frequency, siblings.monitor or "val_loss"
         )
-    metrics = {name: metric.build() for name, metric in zip(model.metric_names(), model.metrics, strict=True)}
+    metrics = {label: metric.build() for label, metric in model.metrics.items()}
     try:
         task = model.resolved_task().build(
             net,
@@ -156,9 +158,10 @@ def build_task(config: RunConfig, net: Net) -> LightningModule:
     return task
 
 
-def _start_weights(config: RunConfig, net: Net) -> None:
-    """Read the weights that training starts from, where the model JSON names a file."""
+def _start_weights(config: RunConfig, net: Net, *, resuming: bool) -> None:
+    """Read the weights that training starts from, where the model or the learning JSON names them."""
     model = config.model
+    start_from(config.learning, net, config.folders, resuming)
     if model.checkpoint_path is not None:
         load_net_weights(net, find_file(model.checkpoint_path, config.folders, "checkpoint_path"))
     if model.init_from_nam is not None:
