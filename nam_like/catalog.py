@@ -22,11 +22,9 @@ class Builtin(NamedTuple):
     measures: tuple[str, ...] = ()
 
 
-def _in(
-    module: str, name: str, family: str, summary: str, task: str = "", measures: tuple[str, ...] = ()
-) -> Builtin:
+def _in(module: str, name: str, family: str, summary: str, task: str = "") -> Builtin:
     """An entry of ours: class `name` with its model `nameConfig` beside it."""
-    return Builtin(f"{module}:{name}", f"{module}:{name}Config", family, summary, task, measures)
+    return Builtin(f"{module}:{name}", f"{module}:{name}Config", family, summary, task)
 
 
 def _torch(module: str, summaries: dict[str, str]) -> dict[str, Builtin]:
@@ -112,12 +110,8 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
     },
     "task": {
         "regression": _in(
-            "nam_like.train.tasks.regression",
-            "Regression",
-            "",
-            "net(x) is fitted to y",
-            measures=("mse", "esr"),
-        ),
+            "nam_like.train.tasks.regression", "Regression", "", "net(x) is fitted to y"
+        )._replace(measures=("mse", "esr")),
         "enhancement": _in(
             "nam_like.train.tasks.enhancement", "Enhancement", "enhancement", "noisy audio is made clean"
         ),

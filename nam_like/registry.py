@@ -21,6 +21,8 @@ from nam_like.errors import UserError
 from nam_like.imports import UnknownNameError, closest, did_you_mean, import_path
 
 __all__ = [
+    "MEASURES",
+    "OWNER",
     "DuplicateNameError",
     "Entry",
     "Registry",
@@ -34,6 +36,11 @@ __all__ = [
 ]
 
 Factory = Callable[..., Any]
+
+#: Who registers what is built in.
+OWNER = "nam_like"
+#: What the base of all tasks measures.
+MEASURES = ("mse", "esr")
 
 _owner: ContextVar[str] = ContextVar("owner", default="the running program")
 
@@ -97,6 +104,8 @@ class Entry:
         takes_dict: the factory wants the raw config as one positional dict (initializer functions of
             plugins).
         task: for nets: the name of the task that trains it unless the model JSON names one.
+        measures: for tasks: what they measure in validation whatever the loss, as ``val_loss`` names it; in
+            capitals it is logged.
     """
 
     kind: str
@@ -105,9 +114,10 @@ class Entry:
     config: str | type[Any] | None = None
     family: str = ""
     summary: str = ""
-    owner: str = "nam_like"
+    owner: str = OWNER
     takes_dict: bool = False
     task: str = ""
+    measures: tuple[str, ...] = MEASURES
 
     def load(self) -> Factory:
         """Return the factory, importing it if needed."""
@@ -162,6 +172,7 @@ class Registry:
                 builtin.family,
                 builtin.summary,
                 task=builtin.task,
+                measures=builtin.measures,
             )
             for name, builtin in catalog.BUILTINS.get(kind, {}).items()
         }

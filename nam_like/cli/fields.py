@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nam_like.config.component import Component, Of, Several
+from nam_like.config.labelled import Labelled
 from nam_like.config.signature import Arguments, config_from_callable
 from nam_like.registry import Entry, Registry
 
@@ -117,9 +118,11 @@ def _field_takes(field: FieldInfo, shape: Any = None) -> str:
     if arguments:
         return f"arguments of {arguments.target.replace(':', '.')}"
     several = next((item for item in field.metadata if isinstance(item, Several)), None)
-    marked = several.of if several else next((item for item in field.metadata if isinstance(item, Of)), None)
+    labelled = next((item for item in field.metadata if isinstance(item, Labelled)), None)
+    many = several or labelled
+    marked = many.of if many else next((item for item in field.metadata if isinstance(item, Of)), None)
     base = _component(marked) if marked else _takes(field.annotation)
-    prefix = "list of " if several else ""
+    prefix = "list of " if several else "list or labels of " if labelled else ""
     null = " or null" if marked and type(None) in typing.get_args(field.annotation) else ""
     text = " ".join([prefix + base, ", ".join(limits)]).strip() + null
     if limits and " or null" in base:  # the limits are those of the number, not of null

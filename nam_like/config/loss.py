@@ -15,12 +15,10 @@ from typing_extensions import Self
 from nam_like.config.base import Bool, Config, Float, NonNegativeFloat, NonNegativeInt, Str
 from nam_like.config.component import SPELLINGS, Component, Of, component
 from nam_like.config.lines import Loc, refusal
-from nam_like.registry import did_you_mean
+from nam_like.registry import MEASURES, did_you_mean
 
-__all__ = ["ALWAYS_MEASURED", "FlatLoss", "LossConfig", "TermSiblings"]
+__all__ = ["FlatLoss", "LossConfig", "TermSiblings"]
 
-#: what every run measures in validation, whatever its loss: key of `val_loss` → name in the logs
-ALWAYS_MEASURED = {"mse": "MSE", "esr": "ESR"}
 #: the weighted sum of all terms, as `val_loss` may name it
 TOTAL = "total"
 #: labels that mean something else already (`train_loss`, `val_loss`, the weighted sum)
@@ -113,7 +111,8 @@ class LossConfig(Config):
     terms: dict[Str, _Term] = Field(description="label → {name, weight, config}")
     val_loss: Str = Field(
         "mse",
-        description="what decides which checkpoint is best: mse, esr, total (the sum) or the label of a term",
+        description="what decides which checkpoint is best: mse or esr, where the task measures them, total "
+        "(the sum), or the label of a term or metric; total unless given, where no mse is measured",
     )
     mask_first: NonNegativeInt = Field(
         0, description="samples left out of every loss and metric at the start of every segment"
@@ -160,17 +159,28 @@ class LossConfig(Config):
         }
         return {"terms": ordered, "val_loss": self.val_loss, "mask_first": self.mask_first}
 
-    def check_val_loss(self, metrics: tuple[str, ...] = ()) -> None:
+    def settled(self, measured: tuple[str, ...]) -> Self:
+        """With a `val_loss` for a task that does not measure the usual one.
+
+        Args:
+            measured: what the task measures whatever its loss, as `val_loss` names it.
+        """
+        if "val_loss" in self.model_fields_set or self.val_loss in (*measured, *self.terms):
+            return self
+        return self.model_copy(update={"val_loss": TOTAL})
+
+    def check_val_loss(self, metrics: tuple[str, ...] = (), measured: tuple[str, ...] = MEASURES) -> None:
         """Make sure that `val_loss` names something that is measured.
 
         Args:
             metrics: names of further metrics of the run.
+            measured: what the task measures whatever its loss, as `val_loss` names it.
 
         Raises:
             ValidationError: it does not.
         """
-        own = [label for label in self.terms if label not in ALWAYS_MEASURED]
-        known = [*ALWAYS_MEASURED, TOTAL, *own, *metrics]
+        own = [label for label in self.terms if label not in measured]
+        known = [*measured, TOTAL, *own, *metrics]
         if self.val_loss not in known:
             raise refusal(
                 f"expected `val_loss` to be {', '.join(known[:-1])} or {known[-1]}, which this loss has, "

@@ -10,9 +10,10 @@ from typing_extensions import Self
 
 from nam_like.config.base import Config, PositiveInt, Str
 from nam_like.config.component import Component, Of, component
+from nam_like.config.labelled import Labelled, Labels
 from nam_like.config.lines import refusal
 from nam_like.config.loss import LossConfig
-from nam_like.registry import DEFAULT_TASK
+from nam_like.registry import DEFAULT_TASK, MEASURES
 
 __all__ = ["ModelConfig", "SchedulerSiblings", "lacks_total_steps"]
 
@@ -38,14 +39,18 @@ class ModelConfig(Config):
     lr_scheduler: Annotated[
         Component | None, Of("lr_scheduler", siblings=SchedulerSiblings, optional=True)
     ] = Field(None, description="the learning-rate schedule; null keeps the rate")
-    metrics: list[Annotated[Component, Of("metric")]] = Field(
-        default_factory=list, description="measured in validation beside ESR and MSE"
-    )
-    loss: LossConfig = Field(
-        default_factory=lambda: LossConfig.model_validate({}), description="the training loss"
-    )
     task: Annotated[Component | None, Of("task", optional=True)] = Field(
         None, description="how the net is trained; null takes the task of the net"
+    )
+    metrics: Annotated[Labels, Labelled(Of("metric"))] = Field(
+        default_factory=Labels,
+        description="measured in validation beside what the task always measures: a list, or an object of "
+        'labels; {"val": {"sisdr": …}} is logged as val_sisdr',
+    )
+    loss: LossConfig = Field(
+        default_factory=lambda: LossConfig.model_validate({}),
+        validate_default=True,
+        description="the training loss",
     )
     checkpoint_path: Str | None = Field(None, description="checkpoint whose weights training starts from")
     init_from_nam: Str | None = Field(None, description=".nam file whose weights training starts from")
@@ -63,8 +68,12 @@ class ModelConfig(Config):
     @field_validator("loss")
     @classmethod
     def _val_loss_is_measured(cls, loss: LossConfig, info: ValidationInfo) -> LossConfig:
-        if "metrics" in info.data:
-            loss.check_val_loss(tuple(_metric_name(metric) for metric in info.data["metrics"]))
+        if "metrics" not in info.data:
+            return loss
+        read = "net" in info.data and "task" in info.data
+        measured = _task_of(info.data["task"], info.data["net"]).entry.measures if read else MEASURES
+        loss = loss.settled(measured)
+        loss.check_val_loss(tuple(info.data["metrics"]), measured)
         return loss
 
     @field_validator("lr_scheduler")
@@ -85,15 +94,9 @@ class ModelConfig(Config):
             )
         return scheduler
 
-    def metric_names(self) -> list[str]:
-        """Names under which the metrics of :attr:`metrics` are logged."""
-        return [_metric_name(metric) for metric in self.metrics]
-
     def resolved_task(self) -> Component:
         """The task that trains the net: the one given, or the net's own, or regression."""
-        if self.task is not None:
-            return self.task
-        return component("task", self.net.entry.task or DEFAULT_TASK)
+        return _task_of(self.task, self.net)
 
     def canonical(self) -> dict[str, Any]:
         """The model JSON in the one canonical spelling."""
@@ -104,7 +107,7 @@ class ModelConfig(Config):
             "loss": self.loss.canonical(),
         }
         if self.metrics:
-            dump["metrics"] = [metric.canonical() for metric in self.metrics]
+            dump["metrics"] = self.metrics.canonical()
         if self.task is not None:
             dump["task"] = self.task.canonical()
         for key in ("checkpoint_path", "init_from_nam"):
@@ -120,6 +123,6 @@ def lacks_total_steps(scheduler: Component, interval: str) -> bool:
     return name == "OneCycleLR" and interval == "step" and not set_by_user & {"total_steps", "epochs"}
 
 
-def _metric_name(metric: Component) -> str:
-    """The short name under which a metric is logged."""
-    return metric.name.replace(":", ".").rpartition(".")[2]
+def _task_of(task: Component | None, net: Component) -> Component:
+    """The task given, or the net's own, or regression."""
+    return task if task is not None else component("task", net.entry.task or DEFAULT_TASK)

@@ -1,6 +1,6 @@
-"""What an enhancement net is: from noisy audio to clean audio of equal length, and what its training compares.
+"""What an enhancement net is: from noisy to clean audio of the same length, and what its training compares.
 
-A net of this family hears the whole input before it answers: its layers normalise over time, or run backwards.
+A net of this family hears the whole input before it answers: its layers normalise over time or run backwards.
 So there is no receptive field to speak of. Lengths make what it does with an item independent of how a batch
 was padded.
 """
