@@ -48,7 +48,15 @@ class PlainDataset(AbstractDataset):
                 f"expected {type(dataset).__name__} to be a dataset, but it has no {' and no '.join(missing)}"
             )
         self.dataset = dataset
-        for name in ("sample_rate", "nx", "ny", "num_conditions", "condition_names", "uniform_length"):
+        for name in (
+            "sample_rate",
+            "nx",
+            "ny",
+            "num_conditions",
+            "condition_names",
+            "uniform_length",
+            "padded",
+        ):
             if hasattr(dataset, name):
                 setattr(self, name, getattr(dataset, name))
 

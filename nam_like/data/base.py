@@ -80,6 +80,7 @@ class AbstractDataset(TorchDataset[Any]):
         condition_names: names of the values of the conditions (knobs), in their order.
         output_gain: what ``y`` was multiplied by beyond the config; an export divides by it.
         uniform_length: whether all items have the same length.
+        padded: whether a batch may hold items of different lengths, because :meth:`collate` pads them.
     """
 
     sample_rate: float | None = None
@@ -89,6 +90,7 @@ class AbstractDataset(TorchDataset[Any]):
     condition_names: tuple[str, ...] = ()
     output_gain: float = 1.0
     uniform_length: bool = True
+    padded: bool = False
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -109,9 +111,16 @@ class AbstractDataset(TorchDataset[Any]):
         Raises:
             DataError: the items differ in size.
         """
-        items = [self[index] for index in indices.tolist()]
+        return self.collate([self[index] for index in indices.tolist()])
+
+    def collate(self, items: Sequence[Any]) -> Any:
+        """Join items, of this dataset or of others of its kind, to a batch.
+
+        Raises:
+            DataError: the items differ in size.
+        """
         try:
-            return tuple_of(default_collate(items))
+            return tuple_of(default_collate(list(items)))
         except RuntimeError as error:
             raise DataError(
                 f"expected the items of a batch to have the same size, but got different ones ({error}); "

@@ -45,6 +45,7 @@ class ConcatDataset(AbstractDataset):
         self._align_conditions()
         self.ends = list(itertools.accumulate(len(dataset) for dataset in self.datasets))
         self.uniform_length = self._is_uniform()
+        self.padded = all(dataset.padded for dataset in self.datasets)
 
     def __len__(self) -> int:
         return self.ends[-1]
@@ -70,6 +71,8 @@ class ConcatDataset(AbstractDataset):
         """
         if len(self.datasets) == 1:
             return self.datasets[0].batch(indices)
+        if self.padded:
+            return self.collate([self[index] for index in indices.tolist()])
         indices = indices.cpu()
         if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self):
             raise IndexError(f"expected items from 0 to {len(self) - 1}, but got {indices.tolist()}")
@@ -88,6 +91,15 @@ class ConcatDataset(AbstractDataset):
             return super().batch(indices)
         back = torch.cat(places).argsort()
         return tuple(_joined(tensors, back) for tensors in zip(*parts, strict=True))
+
+    def collate(self, items: Sequence[Any]) -> Any:
+        """Join items of any of the datasets as the first one does."""
+        return self.datasets[0].collate(items)
+
+    @property
+    def names(self) -> list[str]:
+        """What each item is called, where the datasets say so."""
+        return [name for dataset in self.datasets for name in getattr(dataset, "names", ())]
 
     def set_epoch(self, epoch: int) -> None:
         """Start epoch `epoch` in each dataset."""

@@ -168,7 +168,7 @@ def _batch_size(value: Any, dataset: AbstractDataset, section: str) -> int:
         raise DataError(
             f"expected `{section}.batch_size` to be a positive integer, but got {describe(value)}"
         )
-    if value > 1 and not dataset.uniform_length:
+    if value > 1 and not dataset.uniform_length and not dataset.padded:
         LOGGER.warning(
             "`%s.batch_size` is %d, but the recordings differ in length: they are taken one by one",
             section,
