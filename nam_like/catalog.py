@@ -83,6 +83,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "amp",
             "dry, wet and the knob values they were taken at",
         ),
+        "manifest": _in(
+            "nam_like.data.manifest",
+            "ManifestDataset",
+            "enhancement",
+            "recordings that JSON lines list: noisy and clean, with references or embeddings",
+        ),
     },
     "hook": {
         "normalize_output": _in(
