@@ -1,8 +1,8 @@
 """A metric: the signal-to-noise ratio over all validation files, in dB.
 
-    "metrics": ["SNR"]
+    "metrics": ["TotalSNR"]
 
-It appears as `SNR` on the progress bar, in metrics.csv and TensorBoard, and callbacks can monitor it.
+It appears as `TotalSNR` on the progress bar, in metrics.csv and TensorBoard, and callbacks can monitor it.
 """
 
 import torch
@@ -12,8 +12,8 @@ from torchmetrics import Metric
 from nam_like.registry import METRICS
 
 
-@METRICS.register("SNR", summary="signal-to-noise ratio (dB)")
-class SNR(Metric):
+@METRICS.register("TotalSNR", summary="signal-to-noise ratio of all files together (dB)")
+class TotalSNR(Metric):
     """10·log10(Σ y² / Σ (y − ŷ)²) over everything seen since the last reset."""
 
     higher_is_better = True

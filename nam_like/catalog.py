@@ -113,6 +113,33 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
     "metric": {
         "ESR": _in("nam_like.metrics.esr", "ESR", "", "error-to-signal ratio, energy-weighted over files"),
         "MSE": _in("nam_like.metrics.esr", "MSE", "", "mean squared error"),
+        **{
+            name: _in("nam_like.metrics.ratios", cls, "", summary)
+            for names, cls, summary in (
+                (("SNR", "SignalNoiseRatio"), "SNR", "signal-to-noise ratio (dB)"),
+                (("SISDR", "ScaleInvariantSignalDistortionRatio"), "SISDR", "scale-invariant SDR (dB)"),
+                (("SISNR", "ScaleInvariantSignalNoiseRatio"), "SISNR", "SI-SDR without the means (dB)"),
+                (("SDR", "SignalDistortionRatio"), "SDR", "signal-to-distortion ratio (dB)"),
+            )
+            for name in names
+        },
+        **{
+            name: _in("nam_like.metrics.perceptual", cls, "enhancement", summary)
+            for names, cls, summary in (
+                (("PESQ", "PerceptualEvaluationSpeechQuality"), "PESQ", "speech quality, 1 to 4.6"),
+                (("STOI", "ShortTimeObjectiveIntelligibility"), "STOI", "intelligibility, 0 to 1"),
+            )
+            for name in names
+        },
+        "PermutationInvariantTraining": _in(
+            "nam_like.metrics.speech",
+            "PermutationInvariantTraining",
+            "enhancement",
+            "the best of a metric over all assignments of sources",
+        ),
+        "PerExample": _in(
+            "nam_like.metrics.speech", "PerExample", "", "any metric of torchmetrics, averaged over examples"
+        ),
     },
     "task": {
         "regression": _in(

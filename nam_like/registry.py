@@ -149,6 +149,8 @@ class Registry:
         supplied: arguments the run passes itself, which therefore no config may hold (``params`` of an
             optimizer).
         bounds: smallest values of arguments, for config models derived from signatures: ``{"lr": (">", 0)}``.
+        stands_for: package whose classes are meant by their names here: an import path into it finds the
+            entry of the same name, where there is one.
     """
 
     def __init__(
@@ -158,8 +160,10 @@ class Registry:
         namespaces: Sequence[str] = (),
         supplied: Sequence[str] = (),
         bounds: Mapping[str, tuple[str, float]] | None = None,
+        stands_for: str = "",
     ) -> None:
         self.kind = kind
+        self.stands_for = stands_for
         self.namespaces = tuple(namespaces)
         self.supplied = frozenset(supplied)
         self.bounds = dict(bounds or {})
@@ -235,6 +239,9 @@ class Registry:
         """
         if name in self._entries:
             return self._entries[name]
+        package, _, own = name.replace(":", ".").rpartition(".")
+        if self.stands_for and package.split(".")[0] == self.stands_for and own in self._entries:
+            return self._entries[own]
         if "." in name or ":" in name:
             target = import_path(name)
             if not callable(target):
@@ -291,7 +298,7 @@ ACTIVATIONS = Registry("activation", namespaces=("torch.nn",))
 DATASETS = Registry("dataset", supplied=("nx",))
 HOOKS = Registry("hook")
 LOSSES = Registry("loss")
-METRICS = Registry("metric")
+METRICS = Registry("metric", stands_for="torchmetrics")
 OPTIMIZERS = Registry(
     "optimizer",
     namespaces=("torch.optim",),

@@ -64,7 +64,7 @@ def test_one_run_with_most_of_them(tiny_run: Run) -> None:
     array["activation"] = {"name": "Snake", "a": 2.0}
     tiny_run.model.update(
         loss={"terms": {"log_cosh": {"name": "LogCosh", "config": {"k": 20.0}}}, "val_loss": "log_cosh"},
-        metrics=["SNR"],
+        metrics=["TotalSNR"],
         optimizer={"name": "Lion", "config": {"lr": 0.001}},
         lr_scheduler={"name": "WarmupCosine", "config": {"warmup": 1, "total": 4}, "interval": "epoch"},
         task={"name": "noisy_regression", "config": {"noise_dbfs": -60}},
@@ -83,7 +83,7 @@ def test_one_run_with_most_of_them(tiny_run: Run) -> None:
     assert len(heard) == 4801
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    snr, esr = float(rows[-1]["SNR"]), float(rows[-1]["ESR"])
+    snr, esr = float(rows[-1]["TotalSNR"]), float(rows[-1]["ESR"])
     assert snr == pytest.approx(-10 * math.log10(esr), abs=1e-3)
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert any("val_log_cosh" in line for line in lines)
