@@ -137,7 +137,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                         f"{path}:{number}: expected text in UTF-8, but got byte 0x{raw[error.start]:02x}"
                     ) from error
                 if text.strip():
-                    yield number, text
+                    yield number, text.strip()
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be read: {error.strerror or error}") from error
 
@@ -152,9 +152,8 @@ def _entry(path: Path, number: int, text: str, keys: Mapping[str, Sequence[str]]
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-        shown = text.strip()
         raise _LineError(
-            f"expected a JSON object, but got {shown[:80]}{'…' if len(shown) > 80 else ''} ({reason})"
+            f"expected a JSON object, but got {text[:80]}{'…' if len(text) > 80 else ''} ({reason})"
         ) from error
     if not isinstance(value, dict):
         raise _LineError(f"expected a JSON object, but got {describe(value)}")
