@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from harness.manifests import RATE, MakeDataset, MakeManifest, Write
 from hypothesis import settings
 
 from nam_like.data.base import DatasetContext
 from nam_like.data.manifest import ManifestDataset, ManifestDatasetConfig
 
-RATE = 16000
-
 # A busy machine is no failure.
 settings.register_profile("manifest", deadline=None)
 settings.load_profile("manifest")
-
-Write = Callable[..., str]
-MakeManifest = Callable[..., Path]
-MakeDataset = Callable[..., ManifestDataset]
-
-
-def ramp(samples: int, first: int = 0) -> np.ndarray:
-    """Samples that tell their own index, exactly in float32."""
-    return (np.arange(first, first + samples) / 2**20).astype(np.float32)
-
-
-def indices(signal: Any) -> list[int]:
-    """The indices that samples of a :func:`ramp` tell."""
-    return [round(float(value) * 2**20) for value in signal]
 
 
 @pytest.fixture
