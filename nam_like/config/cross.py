@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nam_like.config.component import Component
+from nam_like.config.init_from import init_entries
 from nam_like.config.lines import Loc
 from nam_like.config.logged import logged_names
 from nam_like.lightning import defer_compiler
@@ -62,7 +63,7 @@ def _monitor_problems(model: ModelConfig, learning: LearningConfig) -> Iterator[
 
 def _start_problems(model: ModelConfig, learning: LearningConfig) -> Iterator[Finding]:
     """Weights to start from that both files name."""
-    given = learning.init_entries()
+    given = init_entries(learning)
     if given is None:
         return
     for key in ("checkpoint_path", "init_from_nam"):

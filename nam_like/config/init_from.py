@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
-from typing_extensions import Self
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nam_like.config.base import Bool, Config, Str, describe
 from nam_like.config.lines import refusal
 
-__all__ = ["INIT_KEYS", "InitEntry", "InitFrom", "PathEntry", "PretrainedEntry"]
+__all__ = [
+    "INIT_KEYS",
+    "InitEntry",
+    "InitNames",
+    "InitPaths",
+    "PathEntry",
+    "PretrainedEntry",
+    "canonical_start",
+    "check_one_start",
+    "init_entries",
+]
 
 #: the keys, of which a file has one at most
 INIT_KEYS = ("init_from_nemo_model", "init_from_pretrained_model", "init_from_ptl_ckpt")
@@ -81,42 +90,34 @@ def _schema(entry: type[InitEntry]) -> WithJsonSchema:
 
 _Paths = Annotated[dict[Str, PathEntry], _labelled("path")]
 _Names = Annotated[dict[Str, PretrainedEntry], _labelled("name")]
+InitPaths = Annotated[_Paths | None, _schema(PathEntry)]
+InitNames = Annotated[_Names | None, _schema(PretrainedEntry)]
 
 
-class InitFrom(Config):
-    """The keys of learning.json that name weights to start from."""
+def init_entries(learning: Config) -> tuple[str, dict[str, PathEntry] | dict[str, PretrainedEntry]] | None:
+    """The key of the learning JSON that is given and its entries by label, in order; None without one."""
+    for key in INIT_KEYS:
+        entries: dict[str, PathEntry] | dict[str, PretrainedEntry] | None = getattr(learning, key)
+        if entries is not None:
+            return key, entries
+    return None
 
-    init_from_nemo_model: Annotated[_Paths | None, _schema(PathEntry)] = Field(
-        None, description=".nemo archive whose weights training starts from, or labelled entries"
-    )
-    init_from_pretrained_model: Annotated[_Names | None, _schema(PretrainedEntry)] = Field(
-        None, description="name of a public model whose weights training starts from, or labelled entries"
-    )
-    init_from_ptl_ckpt: Annotated[_Paths | None, _schema(PathEntry)] = Field(
-        None, description="Lightning checkpoint whose weights training starts from, or labelled entries"
-    )
 
-    @model_validator(mode="after")
-    def _starts_once(self) -> Self:
-        given = [key for key in INIT_KEYS if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise refusal(
-                f"expected one of {', '.join(INIT_KEYS)}, but got {' and '.join(given)}", (given[1],)
-            )
-        return self
+def check_one_start(learning: Config) -> None:
+    """Make sure that the learning JSON names weights once.
 
-    def init_entries(self) -> tuple[str, dict[str, PathEntry] | dict[str, PretrainedEntry]] | None:
-        """The key that is given and its entries by label, in order; None without one."""
-        for key in INIT_KEYS:
-            entries: dict[str, PathEntry] | dict[str, PretrainedEntry] | None = getattr(self, key)
-            if entries is not None:
-                return key, entries
-        return None
+    Raises:
+        ValidationError: it has two of the keys.
+    """
+    given = [key for key in INIT_KEYS if getattr(learning, key) is not None]
+    if len(given) > 1:
+        raise refusal(f"expected one of {', '.join(INIT_KEYS)}, but got {' and '.join(given)}", (given[1],))
 
-    def canonical_init(self) -> dict[str, Any]:
-        """The key that is given, with labelled entries; empty without one."""
-        given = self.init_entries()
-        if given is None:
-            return {}
-        key, entries = given
-        return {key: {label: entry.model_dump(exclude_unset=True) for label, entry in entries.items()}}
+
+def canonical_start(learning: Config) -> dict[str, Any]:
+    """The key that is given, with labelled entries; empty without one."""
+    given = init_entries(learning)
+    if given is None:
+        return {}
+    key, entries = given
+    return {key: {label: entry.model_dump(exclude_unset=True) for label, entry in entries.items()}}

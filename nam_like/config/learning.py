@@ -13,7 +13,7 @@ from nam_like.config.base import Bool, Config, Int, PositiveFloat, PositiveInt, 
 from nam_like.config.component import Component, Members, Of, Several
 from nam_like.config.curriculum import StageConfig, check_order
 from nam_like.config.ema import EmaConfig
-from nam_like.config.init_from import InitFrom
+from nam_like.config.init_from import InitNames, InitPaths, canonical_start, check_one_start
 from nam_like.config.lines import Loc, refusal
 from nam_like.config.signature import Arguments, given
 from nam_like.lightning import import_lightning
@@ -156,7 +156,7 @@ _FIT = Arguments(
 )
 
 
-class LearningConfig(InitFrom):
+class LearningConfig(Config):
     """The learning JSON; every key is optional."""
 
     schema_url: Str | None = Field(None, alias="$schema", description="JSON Schema, for editors")
@@ -209,11 +209,26 @@ class LearningConfig(InitFrom):
         "PyTorch plays the net; the kernels and all validations compute in float32",
     )
 
+    init_from_nemo_model: InitPaths = Field(
+        None, description=".nemo archive whose weights training starts from, or labelled entries"
+    )
+    init_from_pretrained_model: InitNames = Field(
+        None, description="name of a public model whose weights training starts from, or labelled entries"
+    )
+    init_from_ptl_ckpt: InitPaths = Field(
+        None, description="Lightning checkpoint whose weights training starts from, or labelled entries"
+    )
+
     @field_validator("curriculum")
     @classmethod
     def _stages_are_in_order(cls, stages: list[StageConfig]) -> list[StageConfig]:
         check_order(stages)
         return stages
+
+    @model_validator(mode="after")
+    def _starts_once(self) -> Self:
+        check_one_start(self)
+        return self
 
     @model_validator(mode="after")
     def _epochs_are_possible(self) -> Self:
@@ -298,4 +313,4 @@ class LearningConfig(InitFrom):
             dump["tf32"] = True
         if self.ema is not None:
             dump["ema"] = self.ema.model_dump(exclude_unset=True)
-        return dump | self.canonical_init()
+        return dump | canonical_start(self)

@@ -15,7 +15,8 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from nam_like.config.init_from import InitEntry, InitFrom, PathEntry, PretrainedEntry
+from nam_like.config.init_from import InitEntry, PathEntry, PretrainedEntry, init_entries
+from nam_like.config.learning import LearningConfig
 from nam_like.data.store import find_file
 from nam_like.train.checkpoints import CheckpointError, load_checkpoint
 from nam_like.train.nemo_archive import read_nemo_weights, tensors_of
@@ -99,7 +100,9 @@ class Report:
         return "\n".join(lines)
 
 
-def start_from(learning: InitFrom, net: nn.Module, folders: Sequence[Path], resuming: bool) -> Report | None:
+def start_from(
+    learning: LearningConfig, net: nn.Module, folders: Sequence[Path], resuming: bool
+) -> Report | None:
     """Give a net the weights that `learning` names.
 
     Args:
@@ -115,7 +118,7 @@ def start_from(learning: InitFrom, net: nn.Module, folders: Sequence[Path], resu
         CheckpointError: a source cannot be read, gives the net nothing, or has weights of another shape.
         UserError: there is no such file.
     """
-    given = learning.init_entries()
+    given = init_entries(learning)
     if given is None:
         return None
     key, entries = given
