@@ -89,6 +89,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "enhancement",
             "recordings that JSON lines list: noisy and clean, with references or embeddings",
         ),
+        "cuts": _in(
+            "nam_like.data.cuts",
+            "CutsDataset",
+            "enhancement",
+            "Lhotse cuts, augmented online; Shar, mixtures",
+        ),
     },
     "hook": {
         "normalize_output": _in(
@@ -177,6 +183,9 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "Adan": _in("nam_like.optim.adan", "Adan", "", "Adam with reformulated Nesterov momentum"),
         "Muon": _in("nam_like.optim.muon", "Muon", "", "orthogonalised momentum for matrices, else AdamW"),
         "SOAP": _in("nam_like.optim.soap", "SOAP", "", "Adam in Shampoo's eigenbasis"),
+        "NovoGrad": _in(
+            "nam_like.optim.novograd", "NovoGrad", "", "momentum of gradients normalised per tensor"
+        ),
         "ScheduleFreeAdamW": _in(
             "nam_like.optim.schedule_free",
             "ScheduleFreeAdamW",
@@ -184,22 +193,43 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "AdamW that averages instead of following a schedule",
         ),
     },
-    "lr_scheduler": _torch(
-        "torch.optim.lr_scheduler",
-        {
-            "ExponentialLR": "lr · gamma^epoch, the default of amp captures",
-            "ReduceLROnPlateau": "lower the rate when the monitored metric stalls",
-            "StepLR": "",
-            "MultiStepLR": "",
-            "ConstantLR": "",
-            "LinearLR": "",
-            "PolynomialLR": "",
-            "CosineAnnealingLR": "",
-            "CosineAnnealingWarmRestarts": "",
-            "CyclicLR": "",
-            "OneCycleLR": "needs interval: step",
+    "lr_scheduler": {
+        **_torch(
+            "torch.optim.lr_scheduler",
+            {
+                "ExponentialLR": "lr · gamma^epoch, the default of amp captures",
+                "ReduceLROnPlateau": "lower the rate when the monitored metric stalls",
+                "StepLR": "",
+                "MultiStepLR": "",
+                "ConstantLR": "",
+                "LinearLR": "",
+                "PolynomialLR": "",
+                "CosineAnnealingLR": "",
+                "CosineAnnealingWarmRestarts": "",
+                "CyclicLR": "",
+                "OneCycleLR": "needs interval: step",
+            },
+        ),
+        **{
+            name: Builtin(
+                f"nam_like.optim.schedules:{name}",
+                f"nam_like.optim.schedule_configs:{name}Config",
+                summary=f"per step: {summary}",
+            )
+            for name, summary in {
+                "CosineAnnealing": "warm-up, half a cosine down to min_lr",
+                "InverseSquareRootAnnealing": "warm-up, then with the inverse root of the step",
+                "NoamAnnealing": "warm-up, then with the inverse root of the step; scaled by d_model",
+                "PolynomialDecayAnnealing": "warm-up, then down as a power",
+                "PolynomialHoldDecayAnnealing": "warm-up, hold, then down as a power",
+                "SquareAnnealing": "warm-up, then down as a square",
+                "SquareRootAnnealing": "warm-up, then down as a root",
+                "WarmupAnnealing": "warm-up, then down in a straight line",
+                "WarmupHoldPolicy": "warm-up, then constant",
+                "WarmupPolicy": "warm-up, then constant",
+            }.items()
         },
-    ),
+    },
     "callback": _torch(
         "pytorch_lightning.callbacks",
         {
