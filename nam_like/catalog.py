@@ -74,6 +74,27 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "masks of the noisy spectrogram, for one or several microphones",
             "enhancement",
         ),
+        "ScoreBasedEnhancer": _in(
+            f"{_ENHANCEMENT}.score_based",
+            "ScoreBasedEnhancer",
+            "enhancement",
+            "generates clean spectrograms by reversed diffusion",
+            "enhancement",
+        ),
+        "FlowMatchingEnhancer": _in(
+            f"{_ENHANCEMENT}.flow_matching",
+            "FlowMatchingEnhancer",
+            "enhancement",
+            "generates clean spectrograms along a flow from noise",
+            "enhancement",
+        ),
+        "SchroedingerBridgeEnhancer": _in(
+            f"{_ENHANCEMENT}.schroedinger_bridge",
+            "SchroedingerBridgeEnhancer",
+            "enhancement",
+            "generates clean spectrograms over a bridge from noisy ones",
+            "enhancement",
+        ),
     },
     "dataset": {
         "paired": _in("nam_like.data.paired", "PairedDataset", "amp", "a dry and a wet recording"),
@@ -287,9 +308,55 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "MVDR or Wiener filter over microphones, steered by masks",
         ),
     },
-    "process": {},
-    "sampler": {},
-    "augmentation": {},
+    "process": {
+        "OrnsteinUhlenbeckVESDE": _in(
+            f"{_ENHANCEMENT}.processes.ouve",
+            "OrnsteinUhlenbeckVESDE",
+            "enhancement",
+            "diffusion from clean to noisy",
+        ),
+        "OptimalTransportFlow": _in(
+            f"{_ENHANCEMENT}.processes.flow",
+            "OptimalTransportFlow",
+            "enhancement",
+            "straight paths from noise to clean",
+        ),
+        "SBNoiseScheduleVE": _in(
+            f"{_ENHANCEMENT}.processes.bridge",
+            "SBNoiseScheduleVE",
+            "enhancement",
+            "bridge from clean to noisy, with exponentially growing noise",
+        ),
+        "SBNoiseScheduleVP": _in(
+            f"{_ENHANCEMENT}.processes.bridge",
+            "SBNoiseScheduleVP",
+            "enhancement",
+            "bridge from clean to noisy, of a reference that shrinks",
+        ),
+    },
+    "sampler": {
+        "PredictorCorrectorSampler": _in(
+            f"{_ENHANCEMENT}.samplers.predictor_corrector",
+            "PredictorCorrectorSampler",
+            "enhancement",
+            "back through a diffusion, with corrections by Langevin dynamics",
+        ),
+        "ConditionalFlowMatchingEulerSampler": _in(
+            f"{_ENHANCEMENT}.samplers.euler",
+            "ConditionalFlowMatchingEulerSampler",
+            "enhancement",
+            "along a flow in equal steps",
+        ),
+        "SBSampler": _in(f"{_ENHANCEMENT}.samplers.bridge", "SBSampler", "enhancement", "back over a bridge"),
+    },
+    "augmentation": {
+        "MaskPatches": _in(
+            f"{_ENHANCEMENT}.mask_patches",
+            "MaskPatches",
+            "enhancement",
+            "hides patches of frames that a net is to fill in",
+        ),
+    },
     "activation": {
         **_torch(
             "torch.nn",

@@ -1,0 +1,1 @@
+"""Samplers: from an estimator and a process to clean spectrograms."""
