@@ -12,6 +12,7 @@ from nam_like.config import references, typos
 from nam_like.config.document import Document
 from nam_like.config.errors import ConfigError, Problem
 from nam_like.config.paths import PathError
+from nam_like.config.unfilled import unfilled
 
 __all__ = ["Files", "in_order", "read_files"]
 
@@ -40,18 +41,32 @@ def read_files(
     """Read the files, and apply overrides and references; arguments as :func:`nam_like.config.run.load_run`.
 
     Raises:
-        ConfigError: where PyTorch is not imported yet, and there are mistakes that can be told without it.
+        ConfigError: values say ``???``; or PyTorch is not imported yet, and there are mistakes that can be
+            told without it.
     """
     paths = {"data": data_path, "model": model_path, "learning": learning_path}
     documents = {name: Document.read(name, Path(path)) for name, path in paths.items()}
     problems = [document.unreadable for document in documents.values() if document.unreadable]
     problems += _apply_overrides(documents, overrides)
+    to_be_given = _to_be_given(documents)
     problems += _resolve_references(documents)
+    if to_be_given:  # what is wrong with other values shows when these are there
+        raise ConfigError(in_order(problems + to_be_given, documents), complete=False)
     if typos.is_due():
         problems += _misspelt(documents)
         if problems:  # told at once; what else is wrong shows when PyTorch has been imported
             raise ConfigError(in_order(problems, documents), complete=False)
     return Files(documents, tuple(overrides), tuple(problems))
+
+
+def _to_be_given(documents: dict[str, Document]) -> list[Problem]:
+    """Values that say ``???``."""
+    read = [document for document in documents.values() if not document.unreadable]
+    return [
+        document.problem(loc, message)
+        for document in read
+        for loc, message in unfilled(document.name, document.value)
+    ]
 
 
 def _misspelt(documents: dict[str, Document]) -> list[Problem]:
