@@ -162,6 +162,14 @@ class AbstractDataset(TorchDataset[Any]):
                 f"expected data of the net's sample rate, {rate:g} Hz, but got {self.sample_rate:g} Hz"
             )
 
+    def shared_with(self, validation: AbstractDataset) -> str | None:
+        """Say what is judged by the very targets of this one, in words for a warning; None: nothing known.
+
+        Args:
+            validation: a dataset that the net is judged by.
+        """
+        return None
+
     def scale_output(self, gain: float) -> None:
         """Multiply all of ``y`` by `gain` and remember it in :attr:`output_gain`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -253,6 +254,9 @@ def _target_regions(split: AbstractDataset) -> Iterator[Region]:
 
 def _warn_of_overlap(train: AbstractDataset, validation: AbstractDataset) -> None:
     """Log where the net is judged by targets that it was fitted to."""
+    for fitted, judging in itertools.product(train.base_datasets(), validation.base_datasets()):
+        if (words := fitted.shared_with(judging)) is not None:
+            LOGGER.warning("%s, so the validation figures say nothing about other material", words)
     validation_regions = list(_target_regions(validation))
     for ours in _target_regions(train):
         for other in validation_regions:

@@ -14,6 +14,7 @@ from nam_like.audio.errors import AudioError
 from nam_like.data.base import AbstractDataset, DataError
 from nam_like.data.manifest.channels import Selector
 from nam_like.data.manifest.lines import ManifestEntry
+from nam_like.data.manifest.overlap import shared_entries
 from nam_like.data.manifest.reading import Reader, read_embedding
 from nam_like.data.manifest.segment import SegmentError, Span, choose, samples_in, whole_span
 from nam_like.data.segments import mix_seed
@@ -179,6 +180,18 @@ class ManifestDataset(AbstractDataset):
                     self.reader.check(entry.files[role], self.selectors.get(role), _selector_key(role))
             except AudioError as error:
                 raise DataError(f"{entry.place}: {error}") from error
+
+    def shared_with(self, validation: AbstractDataset) -> str | None:
+        """Say how many validation examples have targets that are targets of this one too."""
+        if not isinstance(validation, ManifestDataset):
+            return None
+        shared = shared_entries(self.entries, validation.entries)
+        if not shared:
+            return None
+        return (
+            f"{len(shared)} of {len(validation)} validation examples, first {shared[0].place}, have targets "
+            "that training uses too"
+        )
 
     @property
     def _in_time(self) -> bool:

@@ -8,7 +8,8 @@ What is wrong with lines is collected, each with its file and number, and report
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,6 @@ MOST_FILES = 5
 """How many missing files a message names."""
 LONGEST = 1e9
 """No recording lasts longer (s); a number beyond it is no time."""
-
-_RESERVED = ("offset", "duration")
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,11 @@ def read_manifests(paths: Iterable[Path], keys: Mapping[str, Sequence[str]]) -> 
     """
     entries: list[ManifestEntry] = []
     problems: list[str] = []
+    read = {"offset", "duration", *(key for of_role in keys.values() for key in of_role)}
     for path in paths:
         for number, text in _lines(path):
             try:
-                entries.append(_entry(path, number, text, keys))
+                entries.append(_entry(path, number, text, keys, read))
             except _LineError as error:  # noqa: PERF203 - all wrong lines are reported
                 problems.append(f"{path}:{number}: {error}")
     if problems:
@@ -101,12 +101,16 @@ def located(entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
     """
     found: list[ManifestEntry] = []
     missing: list[str] = []
+    folders: dict[Path, str] = {}
     total = 0
     for entry in entries:
         files: dict[str, tuple[str, ...]] = {}
+        folder = folders.get(entry.manifest)
+        if folder is None:
+            folder = folders[entry.manifest] = str(entry.manifest.parent)
         for role, given in entry.files.items():
-            paths = [_find(path, entry.manifest.parent) for path in given]
-            files[role] = tuple(str(path) for path in paths if path is not None)
+            paths = [_find(path, folder) for path in given]
+            files[role] = tuple(path for path in paths if path is not None)
             total += len(given)
             missing += [
                 f"{entry.place}: {_tried(name, entry.manifest.parent)} ({role})"
@@ -142,8 +146,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: the manifest cannot be read: {error.strerror or error}") from error
 
 
-def _entry(path: Path, number: int, text: str, keys: Mapping[str, Sequence[str]]) -> ManifestEntry:
-    """Read one line.
+def _entry(
+    path: Path, number: int, text: str, keys: Mapping[str, Sequence[str]], read: Collection[str]
+) -> ManifestEntry:
+    """Read one line; keys in `read` are no metadata.
 
     Raises:
         _LineError: it is wrong.
@@ -161,7 +167,6 @@ def _entry(path: Path, number: int, text: str, keys: Mapping[str, Sequence[str]]
         role: tuple(name for key in of_role for name in _paths(value, key, role))
         for role, of_role in keys.items()
     }
-    read = {*_RESERVED, *(key for of_role in keys.values() for key in of_role)}
     return ManifestEntry(
         manifest=path,
         number=number,
@@ -204,16 +209,16 @@ def _absent(key: str, value: dict[str, Any]) -> str:
     return f"expected the key {key}, but got {present}"
 
 
-def _find(name: str, folder: Path) -> Path | None:
-    """The file a line names; None where there is none."""
-    given = Path(name).expanduser()
-    candidates = [given] if given.is_absolute() else [folder / given, given]
-    for candidate in candidates:
-        try:
-            if candidate.is_file():
-                return candidate
-        except (OSError, ValueError):  # a name that no file can have  # noqa: PERF203 - two at most
-            continue
+def _find(name: str, folder: str) -> str | None:
+    """The file a line names; None where there is none.
+
+    Strings instead of :class:`Path`, which takes three times as long: there may be a million files.
+    """
+    given = os.path.expanduser(name) if name.startswith("~") else name  # noqa: PTH111
+    beside = os.path.join(folder, given)  # noqa: PTH118 - an absolute path stays
+    for candidate in (beside, given) if beside != given else (given,):
+        if os.path.isfile(candidate):  # noqa: PTH113
+            return candidate
     return None
 
 

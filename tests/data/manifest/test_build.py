@@ -154,3 +154,40 @@ def test_the_place_in_the_data_json_is_told(folder: Path, write: Write) -> None:
 def test_scripts_can_build_one_split(folder: Path) -> None:
     config = {"type": "manifest", "common": COMMON, "validation": {"manifest_filepath": "val.json"}}
     assert len(init_dataset(config, "validation", nx=1, folders=[folder])) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "shared"),
+    [
+        ({}, True),
+        ({"clean_filepath": "sub/../c0.wav"}, True),
+        ({"noisy_filepath": "n1.wav"}, True),  # other noise over the same speech
+        ({"clean_filepath": "sub/c0.wav"}, False),  # another file of that name
+        ({"offset": 0.1, "duration": 0.1}, True),
+        ({"duration": 0.05}, True),
+        ({"offset": 0.15, "duration": 0.05}, False),
+    ],
+)
+def test_targets_of_both_splits_are_reported(
+    line: dict[str, Any],
+    shared: bool,
+    folder: Path,
+    write: Write,
+    manifest: MakeManifest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write("sub/c0.wav", ramp(3200))
+    first = {"noisy_filepath": "n0.wav", "clean_filepath": "c0.wav", "duration": 0.2}
+    manifest([{**first, "duration": 0.15}], "train.json")
+    manifest([{**first, "clean_filepath": "c3.wav", "duration": 0.1}, {**first, **line}], "val.json")
+    build_datasets(data_config(), nx=1, folders=[folder])
+    expected = (
+        f"1 of 2 validation examples, first {folder / 'val.json'}:2, have targets that training uses too"
+    )
+    assert [message for message in caplog.messages if "training uses" in message] == (
+        [f"{expected}, so the validation figures say nothing about other material"] if shared else []
+    )
+    caplog.clear()
+    entry = {"manifest_filepath": "val.json", "target_key": None}
+    build_datasets(data_config(train=entry, validation=[entry]), nx=1, folders=[folder])
+    assert "2 of 2 validation examples" in caplog.text
