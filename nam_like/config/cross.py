@@ -76,7 +76,7 @@ def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:
     defer_compiler()
     import torch
 
-    from nam_like.config.model import lacks_total_steps
+    from nam_like.config.model import steps_argument
 
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     try:
@@ -90,8 +90,8 @@ def _optimizer_problems(model: ModelConfig) -> Iterator[Finding]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            steps = {"total_steps": 1000} if lacks_total_steps(scheduler, scheduler.siblings.interval) else {}
-            scheduler.build(optimizer, **steps)
+            argument = steps_argument(scheduler, scheduler.siblings.interval)
+            scheduler.build(optimizer, **({argument: 1000} if argument else {}))
     except Exception as error:
         yield "model", ("lr_scheduler", *scheduler.config_at), _refused(scheduler, error)
 

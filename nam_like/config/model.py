@@ -15,15 +15,19 @@ from nam_like.config.lines import refusal
 from nam_like.config.loss import LossConfig
 from nam_like.registry import DEFAULT_TASK, MEASURES
 
-__all__ = ["ModelConfig", "SchedulerSiblings", "lacks_total_steps"]
+__all__ = ["ModelConfig", "SchedulerSiblings", "lacks_total_steps", "steps_argument"]
 
 PLATEAU = "ReduceLROnPlateau"
+#: where the schedulers live that watch no metric
+OF_STEPS = ("torch.optim", "nam_like.optim")
 
 
 class SchedulerSiblings(Config):
     """What stands beside name and config of the learning-rate scheduler."""
 
-    interval: Literal["epoch", "step"] = Field("epoch", description="when the scheduler steps")
+    interval: Literal["epoch", "step"] = Field(
+        "epoch", description="when the scheduler steps; those made for steps do so unless told otherwise"
+    )
     frequency: PositiveInt = Field(1, description="it steps every so many intervals")
     monitor: Str | None = Field(None, description="the logged value that ReduceLROnPlateau watches")
 
@@ -78,15 +82,20 @@ class ModelConfig(Config):
 
     @field_validator("lr_scheduler")
     @classmethod
-    def _settle_monitor(cls, scheduler: Component | None) -> Component | None:
-        """Give ReduceLROnPlateau its monitor; refuse one that a scheduler of torch would never look at."""
+    def _settle_siblings(cls, scheduler: Component | None) -> Component | None:
+        """Give ReduceLROnPlateau its monitor, and schedules that are made for steps their interval.
+
+        A monitor that a scheduler would never look at is refused.
+        """
         if scheduler is None:
             return None
+        interval = getattr(scheduler.config, "default_interval", None)
+        if interval is not None and "interval" not in scheduler.siblings.model_fields_set:
+            scheduler = _with_sibling(scheduler, "interval", interval)
         if scheduler.name.rpartition(".")[2] == PLATEAU:
             if scheduler.siblings.monitor is None:
-                settled = scheduler.siblings.model_dump(exclude_unset=True) | {"monitor": "val_loss"}
-                return replace(scheduler, siblings=SchedulerSiblings.model_validate(settled))
-        elif scheduler.siblings.monitor is not None and scheduler.entry.target_path.startswith("torch.optim"):
+                return _with_sibling(scheduler, "monitor", "val_loss")
+        elif scheduler.siblings.monitor is not None and scheduler.entry.target_path.startswith(OF_STEPS):
             raise refusal(
                 f"expected no `monitor`, for {scheduler.name} watches no metric, "
                 f"but got '{scheduler.siblings.monitor}'",
@@ -116,11 +125,32 @@ class ModelConfig(Config):
         return dump
 
 
+def steps_argument(scheduler: Component, interval: str) -> str:
+    """The argument by which the run tells a schedule over all batches how many there are.
+
+    A config model of ours names it in its class attribute ``steps_key``; torch's OneCycleLR has one, too.
+
+    Returns:
+        Its name; empty where the schedule needs none, or the config says how many there are.
+    """
+    if interval != "step":
+        return ""
+    if scheduler.name.rpartition(".")[2] == "OneCycleLR":
+        set_by_user: set[str] = getattr(scheduler.config, "model_fields_set", set())
+        return "" if set_by_user & {"total_steps", "epochs"} else "total_steps"
+    key: str = getattr(scheduler.config, "steps_key", "")
+    return key if key and getattr(scheduler.config, key) is None else ""
+
+
 def lacks_total_steps(scheduler: Component, interval: str) -> bool:
-    """Whether it is a OneCycleLR over all batches that does not say how many there are: the run tells it."""
-    set_by_user: set[str] = getattr(scheduler.config, "model_fields_set", set())
-    name = scheduler.name.rpartition(".")[2]
-    return name == "OneCycleLR" and interval == "step" and not set_by_user & {"total_steps", "epochs"}
+    """Whether the run tells the schedule how many steps there are; see :func:`steps_argument`."""
+    return bool(steps_argument(scheduler, interval))
+
+
+def _with_sibling(scheduler: Component, key: str, value: str) -> Component:
+    """The scheduler with one more key beside name and config."""
+    settled = scheduler.siblings.model_dump(exclude_unset=True) | {key: value}
+    return replace(scheduler, siblings=SchedulerSiblings.model_validate(settled))
 
 
 def _task_of(task: Component | None, net: Component) -> Component:

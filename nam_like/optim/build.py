@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nam_like.config.component import Component
-from nam_like.config.model import lacks_total_steps
+from nam_like.config.model import lacks_total_steps, steps_argument
 from nam_like.config.signature import given
 from nam_like.errors import UserError
 
@@ -77,7 +77,7 @@ def _can_fuse(optimizer: Component, parameters: list[nn.Parameter]) -> bool:
 
 
 def needs_total_steps(schedule: Schedule) -> bool:
-    """Whether the schedule is a OneCycleLR over all batches that does not say how many there are."""
+    """Whether the schedule goes over all batches, and its config does not say how many there are."""
     return lacks_total_steps(schedule.scheduler, schedule.interval)
 
 
@@ -98,7 +98,10 @@ def build_scheduler(
         OptimizerError: the scheduler refuses its config.
     """
     component = schedule.scheduler
-    context: dict[str, Any] = {"total_steps": total_steps} if needs_total_steps(schedule) else {}
+    argument = steps_argument(component, schedule.interval)
+    context: dict[str, Any] = {}
+    if argument and total_steps is not None:
+        context[argument] = max(1, total_steps // schedule.frequency)
     try:
         scheduler = component.build(optimizer=optimizer, **context)
     except (TypeError, ValueError, RuntimeError) as error:
