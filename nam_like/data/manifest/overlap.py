@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,4 +50,4 @@ def _resolved(entry: ManifestEntry, names: set[str]) -> Iterator[Path]:
 
 
 def _last_part(path: str) -> str:
-    return path.rpartition("/")[2]
+    return os.path.basename(path)  # noqa: PTH119 - a third of the time
