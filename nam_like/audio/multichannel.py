@@ -6,8 +6,8 @@ seconds. Blocks are ``(C, n)``, float32, full scale is ±1.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import tee
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -97,18 +97,26 @@ def resample_channels(
     if from_rate == to_rate:
         yield from blocks
         return
-    single = [
-        resample_blocks(_channel(copy, channel), length, from_rate, to_rate)
-        for channel, copy in enumerate(tee(blocks, channels))
-    ]
+    single = [resample_blocks(rows, length, from_rate, to_rate) for rows in _rows(iter(blocks), channels)]
     for together in zip(*single, strict=True):
         yield np.stack(together)
 
 
-def _channel(blocks: Iterable[Block], channel: int) -> Iterator[Block]:
-    """One channel of each block, ``(n,)``."""
-    for block in blocks:
-        yield block[channel]
+def _rows(blocks: Iterator[Block], channels: int) -> list[Iterator[Block]]:
+    """An iterator per channel, ``(n,)`` each; itertools.tee would keep dozens of blocks."""
+    waiting: list[deque[Block]] = [deque() for _ in range(channels)]
+
+    def row(queue: deque[Block]) -> Iterator[Block]:
+        while True:
+            if not queue:
+                block = next(blocks, None)
+                if block is None:
+                    return
+                for other, samples in zip(waiting, block, strict=True):
+                    other.append(samples)
+            yield queue.popleft()
+
+    return [row(queue) for queue in waiting]
 
 
 def fitted(blocks: Iterable[Block], length: int) -> Iterator[Block]:
