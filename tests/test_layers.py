@@ -29,7 +29,7 @@ MIDDLE = {"models", "losses", "metrics", "data", "optim"}
 ALLOWED = {
     **dict.fromkeys(BOTTOM, BOTTOM),
     **dict.fromkeys(MIDDLE, BOTTOM),
-    "export": BOTTOM | {"models.base"},
+    "export": BOTTOM | {"models.audio_net", "models.base"},
     "train": BOTTOM | MIDDLE | {"export", "extensions"},
     "extensions": {"registry", "errors"},
 }

@@ -64,19 +64,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _net_facts(job: Job) -> dict[str, Any]:
     from nam_like.cli.estimate import macs_per_sample, parameter_count
+    from nam_like.models.base import Net
     from nam_like.train.streaming import has_finite_memory
 
     entry, net = job.config.model.net.entry, job.net
-    rate = net.sample_rate
+    rate, field = net.sample_rate, net.receptive_field
     return {
         "name": entry.name,
         "family": entry.family,
         "parameters": parameter_count(net),
-        "recurrent": not has_finite_memory(net),
-        "receptive_field": net.receptive_field,
-        "receptive_field_ms": 1e3 * net.receptive_field / rate if rate else None,
+        "recurrent": not has_finite_memory(net) if isinstance(net, Net) else None,
+        "receptive_field": field,
+        "receptive_field_ms": 1e3 * field / rate if field and rate else None,
         "sample_rate": rate,
-        "macs_per_sample": macs_per_sample(net),
+        "macs_per_sample": macs_per_sample(net) if isinstance(net, Net) else None,
     }
 
 
@@ -93,6 +94,7 @@ def _split_facts(dataset: AbstractDataset) -> dict[str, Any]:
 
 def _training_facts(job: Job) -> dict[str, Any]:
     from nam_like.cli.estimate import training_bytes
+    from nam_like.models.base import Net
     from nam_like.train.fit import DEFAULT_EPOCHS
 
     trainer = job.config.learning.trainer_arguments()
@@ -104,7 +106,9 @@ def _training_facts(job: Job) -> dict[str, Any]:
         "batch_size": batch_size,
         "steps_per_epoch": min(batches, limit) if isinstance(limit, int) else int(batches * limit),
         "max_epochs": trainer.get("max_epochs", DEFAULT_EPOCHS),
-        "memory_bytes": training_bytes(job.net, job.datasets.train[0], batch_size),
+        "memory_bytes": training_bytes(job.net, job.datasets.train[0], batch_size)
+        if isinstance(job.net, Net)
+        else None,
     }
 
 
@@ -114,14 +118,19 @@ def _text(facts: dict[str, Any]) -> str:
     field = f"{net['receptive_field']} samples" + (f" ({milliseconds:.1f} ms)" if milliseconds else "")
     if net["recurrent"]:
         field = "unbounded (the net is recurrent)"
+    elif net["receptive_field"] is None:
+        field = "the whole input"
     macs = net["macs_per_sample"]
-    per_second = f", {macs * net['sample_rate'] / 1e9:.3g} billion per second" if net["sample_rate"] else ""
+    per_second = ""
+    if macs is not None and net["sample_rate"]:
+        per_second = f", {macs * net['sample_rate'] / 1e9:.3g} billion per second"
+    memory = training["memory_bytes"]
     epochs = training["max_epochs"]
     rows = [
         ("net", f"{net['name']}" + (f" ({net['family']})" if net["family"] else "")),
         ("parameters", f"{net['parameters']}"),
         ("receptive field", field),
-        ("multiplications", f"{macs:.0f} per sample{per_second}"),
+        *([] if macs is None else [("multiplications", f"{macs:.0f} per sample{per_second}")]),
         ("train", _split_text(facts["train"])),
         ("validation", _split_text(facts["validation"])),
         (
@@ -129,7 +138,11 @@ def _text(facts: dict[str, Any]) -> str:
             f"{training['task']}, {training['steps_per_epoch']} steps of {training['batch_size']} per epoch"
             + (f", {epochs} epochs" if epochs != -1 else ""),
         ),
-        ("memory", f"about {_bytes(training['memory_bytes'])} for a training step, beside PyTorch itself"),
+        *(
+            []
+            if memory is None
+            else [("memory", f"about {_bytes(memory)} for a training step, beside PyTorch itself")]
+        ),
         ("export", ", ".join(facts["export"]) or "nothing"),
     ]
     if facts["output_gain"] != 1.0:

@@ -9,8 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nam_like.models.base import Net
-
 __all__ = ["Exporter", "Verification", "compare"]
 
 
@@ -43,18 +41,18 @@ class Exporter(Protocol):
     name: str
     suffix: str
 
-    def obstacles(self, net: Net) -> list[str]:
+    def obstacles(self, net: Any) -> list[str]:
         """Why the net cannot be exported so that it plays as it trains; empty when it can."""
 
-    def write(self, net: Net, path: Path, metadata: dict[str, Any]) -> None:
+    def write(self, net: Any, path: Path, metadata: dict[str, Any]) -> None:
         """Write the file, whole or not at all.
 
         Raises:
             ExportError: it cannot be written.
         """
 
-    def verify(self, net: Net, path: Path, audio: NDArray[np.float32]) -> Verification:
-        """Read the file back and compare it with the net on `audio` ``(L,)``.
+    def verify(self, net: Any, path: Path, audio: NDArray[np.float32]) -> Verification:
+        """Read the file back and compare it with the net on `audio`, ``(L,)`` or ``(C, T)``.
 
         Raises:
             ExportError: they disagree.

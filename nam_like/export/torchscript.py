@@ -1,14 +1,12 @@
 """TorchScript: one file that torch (also in C++) plays without our code, for inputs of any length.
 
-torch announces the end of ``torch.jit``; its warning is kept off the screen here, and only here.
+Sample-aligned nets are traced, with their padding; other nets are compiled as they are
+(:mod:`nam_like.export.scripted`).
 """
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,16 @@ from torch import Tensor, nn
 from nam_like.config.base import Config
 from nam_like.errors import ExportError
 from nam_like.export.base import Verification, compare
+from nam_like.export.quiet_jit import quiet_jit
+from nam_like.export.scripted import MAX_ABS, verify_scripted, write_scripted
 from nam_like.files import atomic_path
+from nam_like.models.audio_net import AudioNet
 from nam_like.models.base import Net
 
 __all__ = ["TorchScriptExporter", "TorchScriptExporterConfig"]
 
 #: torch.jit without its types, which torch leaves out.
 _jit: Any = torch.jit
-
-#: Largest difference between net and file, relative to the output's peak where that is above 1.
-MAX_ABS = 1e-5
 
 
 class _Padded(nn.Module):
@@ -74,11 +72,11 @@ class TorchScriptExporter:
     name = "torchscript"
     suffix = ".ts"
 
-    def obstacles(self, net: Net) -> list[str]:
+    def obstacles(self, net: AudioNet) -> list[str]:
         """Why the net cannot be exported so that it plays as it trains; empty when it can."""
         return net.export_obstacles(self.name)
 
-    def write(self, net: Net, path: Path, metadata: dict[str, Any]) -> None:
+    def write(self, net: AudioNet, path: Path, metadata: dict[str, Any]) -> None:
         """Write the file.
 
         Args:
@@ -87,11 +85,14 @@ class TorchScriptExporter:
             metadata: stored inside the file as ``nam_like.json``.
 
         Raises:
-            ExportError: torch cannot trace the net.
+            ExportError: torch cannot trace or compile the net.
         """
+        if not isinstance(net, Net):
+            write_scripted(net, path, metadata)
+            return
         conditions = _example_conditions(net)
         past = int(net.receptive_field)
-        with _quiet(), torch.no_grad():
+        with quiet_jit(), torch.no_grad():
             try:
                 example = (0.1 * torch.randn(1, past + 37, generator=_generator()), *conditions)
                 module: Any = _jit.trace(_Padded(net), example, check_trace=False)
@@ -103,19 +104,21 @@ class TorchScriptExporter:
             with atomic_path(path) as temporary:
                 _jit.save(module, str(temporary), _extra_files=extra)
 
-    def verify(self, net: Net, path: Path, audio: NDArray[np.float32]) -> Verification:
+    def verify(self, net: AudioNet, path: Path, audio: NDArray[np.float32]) -> Verification:
         """Read the file back and compare it with the net at two lengths, neither of which it was traced at.
 
         Raises:
             ExportError: it cannot be read, or differs by more than 1e-5 (times the peak, where that is
                 above 1).
         """
+        if not isinstance(net, Net):
+            return verify_scripted(net, path, audio)
         samples = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         conditions = _example_conditions(net)
         result: Verification | None = None
         for length in (samples.shape[-1] // 2 + 1, samples.shape[-1]):
             x = samples[:, :length]
-            with _quiet(), torch.no_grad():
+            with quiet_jit(), torch.no_grad():
                 try:
                     played = _jit.load(str(path), map_location="cpu")(x, *conditions)
                 except Exception as error:
@@ -162,11 +165,3 @@ def _example_conditions(net: Net) -> tuple[Tensor, ...]:
 def _generator() -> torch.Generator:
     """Its own, so that an export draws nothing from the global one."""
     return torch.Generator().manual_seed(0)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\..* is (deprecated|not supported)")
-        warnings.filterwarnings("ignore", category=_jit.TracerWarning)
-        yield

@@ -11,8 +11,11 @@ from nam_like.losses.errors import LossError
 
 __all__ = ["Loss", "WeightedSum"]
 
-#: ``(prediction (B, L), target (B, L)) → scalar``
-Loss = Callable[[Tensor, Tensor], Tensor]
+#: ``(prediction (B, L), target (B, L)) → scalar``; one with ``takes_lengths`` takes them as a third argument
+Loss = Callable[..., Tensor]
+#: Estimate, target, and the valid samples or frames of each item ``(B,)``.
+View = tuple[Tensor, Tensor, Tensor]
+Values = dict[str, Tensor]
 
 
 class WeightedSum(nn.Module):
@@ -79,13 +82,63 @@ class WeightedSum(nn.Module):
         """
         prediction, target = self.mask(prediction, target)
         with torch.autocast(prediction.device.type, enabled=False):
-            if prediction.dtype in (torch.float16, torch.bfloat16):
-                prediction = prediction.float()
-            target = target.to(prediction.dtype)
+            prediction, target = _in_full_precision(prediction, target)
             names = self.names if every_term else self.active
             values = {name: self.losses[name](prediction, target) for name in names}
-        total = prediction.new_zeros(())
+        return self._total(values), values
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """What the terms compare: ``"time"`` for waveforms, ``"encoded"`` for spectrograms; each once."""
+        return tuple(dict.fromkeys(_domain(loss) for loss in self.losses.values()))
+
+    def of_views(self, views: Mapping[str, View], *, every_term: bool = False) -> tuple[Tensor, Values]:
+        """Evaluate the terms on what a net of padded signals gives, each on the view of its domain.
+
+        Args:
+            views: by domain: estimate and target, both ``(B, C, T)`` or ``(B, C, F, N)``, and the valid
+                samples or frames of each item, ``(B,)``.
+            every_term: also evaluate the terms of weight 0.
+
+        Returns:
+            As :meth:`forward`: means over the items, of which padding is no part.
+        """
+        values: Values = {}
+        for name in self.names if every_term else self.active:
+            loss = self.losses[name]
+            estimate, target, lengths = views[_domain(loss)]
+            with torch.autocast(estimate.device.type, enabled=False):
+                estimate, target = _in_full_precision(estimate, target)
+                if getattr(loss, "takes_lengths", False):
+                    values[name] = loss(estimate, target, lengths)
+                else:
+                    values[name] = _mean_over_items(loss, estimate, target, lengths)
+        return self._total(values), values
+
+    def _total(self, values: Values) -> Tensor:
+        """The weighted sum of the values, scalar."""
+        total = next(iter(values.values())).new_zeros(())
         for name, value in values.items():
             if self.weights[name] != 0.0:
                 total = total + self.weights[name] * value
-        return total, values
+        return total
+
+
+def _domain(loss: Loss) -> str:
+    """What a loss compares."""
+    return str(getattr(loss, "domain", "time"))
+
+
+def _in_full_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    if prediction.dtype in (torch.float16, torch.bfloat16):
+        prediction = prediction.float()
+    return prediction, target.to(prediction.dtype)
+
+
+def _mean_over_items(loss: Loss, estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """The mean of a loss that knows no lengths, over items without their padding."""
+    of_items = [
+        loss(ours[..., :length], wanted[..., :length])
+        for ours, wanted, length in zip(estimate, target, lengths.tolist(), strict=True)
+    ]
+    return torch.stack(of_items).mean()

@@ -35,6 +35,11 @@ class AudioNet(nn.Module):
         super().__init__()
         self.sample_rate = sample_rate
 
+    @property
+    def receptive_field(self) -> int | None:
+        """Input samples that one output sample depends on; None where that may be the whole input."""
+        return None
+
     @classmethod
     def init_from_config(cls, config: dict[str, Any]) -> Self:
         """Make the net from a plain dict, through its config model where it has one.

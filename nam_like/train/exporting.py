@@ -13,13 +13,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nam_like.data.build import Datasets
 from nam_like.errors import ExportError
 from nam_like.export.base import Exporter, Verification
 from nam_like.export.metadata import build_metadata, measure_levels
+from nam_like.models.audio_net import AudioNet
 from nam_like.models.base import Net
-from nam_like.train.evaluate import Excerpt
+from nam_like.train.evaluate import Excerpt, condition_sizes, excerpt
 
-__all__ = ["Export", "Playback", "export_all", "model_metadata", "playback_esr", "undo_gain"]
+__all__ = [
+    "Export",
+    "Playback",
+    "Ready",
+    "export_all",
+    "model_metadata",
+    "playback_esr",
+    "ready_net",
+    "undo_gain",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,39 @@ class Playback:
     esr: float
     exact: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A net that is ready to export.
+
+    Attributes:
+        net: in ``eval()``, on the CPU.
+        metadata: of the model.
+        piece: audio to compare net and file on.
+        is_one_sound: it has no knobs, so that a file plays what the recording sounds like.
+    """
+
+    net: AudioNet
+    metadata: dict[str, Any]
+    piece: Excerpt
+    is_one_sound: bool = False
+
+
+def ready_net(net: Net, datasets: Datasets, user: Mapping[str, Any], training: Mapping[str, Any]) -> Ready:
+    """Make a trained net of sample-aligned audio ready to export.
+
+    Args:
+        net: on the CPU.
+        datasets: what it was trained and validated on.
+        user: metadata that the data JSON gives.
+        training: the record of the training.
+    """
+    if net.num_conditions != 0:
+        net.condition_sizes = condition_sizes(datasets.validation)
+    ready = undo_gain(net, datasets.output_gain)
+    metadata = model_metadata(ready, user, training)
+    return Ready(ready, metadata, excerpt(ready, datasets.validation), ready.num_conditions == 0)
 
 
 class _Scaled(Net):
@@ -106,7 +150,7 @@ def model_metadata(net: Net, user: Mapping[str, Any], training: Mapping[str, Any
 
 
 def export_all(
-    net: Net,
+    net: AudioNet,
     exporters: list[Exporter],
     folder: Path,
     metadata: dict[str, Any],
@@ -121,7 +165,7 @@ def export_all(
         exporters: what writes.
         folder: where to.
         metadata: of the model.
-        audio: what an export is compared on, ``(L,)``.
+        audio: what an export is compared on, ``(L,)`` or ``(C, T)``.
         stem: name of the files.
 
     Raises:

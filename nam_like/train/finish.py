@@ -9,13 +9,12 @@ from typing import Any
 
 from nam_like.export.metadata import finite
 from nam_like.train.checkpoints import RECORD, load_net_weights
-from nam_like.train.evaluate import PlayedFile, condition_sizes, excerpt, play_validation
-from nam_like.train.exporting import Export, Playback, export_all, model_metadata, playback_esr, undo_gain
+from nam_like.train.exporting import Export, Playback, export_all, playback_esr
 from nam_like.train.fit import Fitted
 from nam_like.train.prepare import Job
 from nam_like.train.run_folder import RunFolder, versions
 
-__all__ = ["HandedOn", "hand_on", "show_results"]
+__all__ = ["HandedOn", "epoch_of", "hand_on", "playback_text", "show_results", "training_record"]
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +25,12 @@ class HandedOn:
 
     Attributes:
         best: the epoch, step and metrics of the exported weights.
-        files: validation files as the net plays them.
         exports: exported files.
         playback: how plugins play the `.nam` by default (approximate tanh); None without one, and for nets
             with knobs, whose file has them at one setting, not at that of the recording.
     """
 
     best: dict[str, Any]
-    files: list[PlayedFile] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)
     playback: Playback | None = None
 
@@ -52,18 +49,14 @@ def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
     job.net.eval()
     for dataset in (job.datasets.train, job.datasets.validation):
         dataset.handshake(job.net)
-    if job.net.num_conditions != 0:
-        job.net.condition_sizes = condition_sizes(job.datasets.validation)
     result = HandedOn(_best(fitted, record))
-    net = undo_gain(job.net, job.datasets.output_gain)
-    training = training_record(job, fitted, result.best)
-    metadata = model_metadata(net, job.config.data.metadata.model_dump(exclude_none=True), training)
-    piece = excerpt(net, job.datasets.validation)
+    ready = job.task.ready_to_export(job, training_record(job, fitted, result.best))
     exporters = [component.build() for component in job.exporters]
-    result.exports = export_all(net, exporters, folder.path, metadata, piece.x)
+    result.exports = export_all(ready.net, exporters, folder.path, ready.metadata, ready.piece.x)
     for export in result.exports:
-        if export.path.suffix == ".nam" and export.verification.plays and net.num_conditions == 0:
-            result.playback = playback_esr(export.path, piece, int(net.receptive_field))
+        if export.path.suffix == ".nam" and export.verification.plays and ready.is_one_sound:
+            past = ready.net.receptive_field or 1
+            result.playback = playback_esr(export.path, ready.piece, past)
     folder.update(**_facts(result))
     _say(result, fitted)
     return result
@@ -72,28 +65,7 @@ def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
 def show_results(job: Job, result: HandedOn, fitted: Fitted, folder: RunFolder, *, show: bool) -> None:
     """Draw the pictures and write the report. What fails here is said, and costs nothing."""
     try:
-        from nam_like.train.plots import Prediction, plot_run
-        from nam_like.train.report import write_report
-
-        result.files = play_validation(job.net, job.datasets.validation)
-        rate = float(job.datasets.validation.sample_rate or 48_000.0)
-        predictions = [
-            Prediction(file.name, file.x, file.y, file.y_hat, rate, file.esr) for file in result.files
-        ]
-        folder.update(validation_files=[{"name": file.name, "esr": file.esr} for file in result.files])
-        title = _title(job, result, fitted)
-        images = plot_run(
-            folder.path, predictions=predictions, metrics_csv=folder.metrics, title=title, show=show
-        )
-        write_report(
-            folder.path,
-            title=title,
-            predictions=predictions,
-            images=images,
-            metrics_csv=folder.metrics,
-            summary=_summary(job, result, fitted),
-            configs={f"config_{name}.json": value for name, value in job.config.canonical().items()},
-        )
+        job.task.show_results(job, result, fitted, folder, show)
     except Exception as error:  # the model is already written, and a picture is not worth a failed run
         log.warning("the plots or the report could not be made: %s: %s", type(error).__name__, error)
         log.debug("details", exc_info=True)
@@ -111,11 +83,12 @@ def training_record(job: Job, fitted: Fitted, best: dict[str, Any]) -> dict[str,
             "best_step": best.get("step"),
             "validation_esr": metrics.get("ESR"),
             "validation_mse": metrics.get("MSE"),
+            "validation": None if "ESR" in metrics else metrics,
             "interrupted": fitted.interrupted or None,
             "seed": job.config.learning.seed,
             "versions": versions(),
             "settings": {
-                "receptive_field": int(job.net.receptive_field),
+                "receptive_field": job.net.receptive_field,
                 "ny": job.datasets.train.ny,
                 "output_gain": job.datasets.output_gain,
                 "optimizer": configs["model"].get("optimizer"),
@@ -169,49 +142,26 @@ def _facts(result: HandedOn) -> dict[str, Any]:
     return facts
 
 
-def _epoch(result: HandedOn, fitted: Fitted) -> str:
+def epoch_of(result: HandedOn, fitted: Fitted) -> str:
     """The best epoch, counted from 1 as people do, and how many there were; an unfinished one counts."""
     epoch = result.best["epoch"]
     return "unknown" if epoch is None else f"{epoch + 1} of {max(epoch + 1, fitted.epochs)}"
 
 
-def _playback(playback: Playback) -> str:
+def playback_text(playback: Playback) -> str:
+    """How plugins play it, in words."""
     return f"{playback.esr:.4g} against {playback.exact:.4g} on the loudest {playback.seconds:.3g} s"
 
 
 def _say(result: HandedOn, fitted: Fitted) -> None:
-    esr = result.best["metrics"].get("ESR")
-    quality = "" if esr is None else f", ESR {esr:.4g}"
+    metrics = result.best["metrics"]
+    shown = {"ESR": metrics["ESR"]} if "ESR" in metrics else metrics
+    quality = "".join(f", {name} {value:.4g}" for name, value in shown.items())
     if result.playback is not None:
-        quality += f" (with the plugins' approximate tanh {_playback(result.playback)})"
-    log.info("exported the weights of epoch %s%s", _epoch(result, fitted), quality)
+        quality += f" (with the plugins' approximate tanh {playback_text(result.playback)})"
+    log.info("exported the weights of epoch %s%s", epoch_of(result, fitted), quality)
     for export in result.exports:
         proof = "the weights are those of the net; nothing here can play the file"
         if export.verification.plays:
             proof = f"plays as the net, largest difference {export.verification.max_abs:.1e}"
         log.info("  %s (%s)", export.path, proof)
-
-
-def _title(job: Job, result: HandedOn, fitted: Fitted) -> str:
-    name = job.config.data.metadata.name or job.config.model.net.name
-    return f"{name}, epoch {_epoch(result, fitted)}"
-
-
-def _summary(job: Job, result: HandedOn, fitted: Fitted) -> dict[str, object]:
-    """Facts for the top of the report."""
-    parameters = sum(parameter.numel() for parameter in job.net.parameters())
-    rate = job.datasets.train.sample_rate
-    facts: dict[str, object] = {
-        "net": f"{job.config.model.net.name}, {parameters} parameters",
-        "receptive field": f"{int(job.net.receptive_field)} samples",
-        "sample rate": "unknown" if rate is None else f"{rate:g} Hz",
-        "epochs": f"{fitted.epochs}",
-        "best epoch": _epoch(result, fitted),
-        **{name: f"{value:.6g}" for name, value in result.best["metrics"].items()},
-        "training time": f"{fitted.seconds:.0f} s",
-    }
-    if result.playback is not None:
-        facts["ESR with the plugins' approximate tanh"] = _playback(result.playback)
-    if fitted.interrupted:
-        facts["interrupted by"] = fitted.interrupted
-    return facts

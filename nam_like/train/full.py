@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Callback
 
 from nam_like.config.run import RunConfig
 from nam_like.files import sha256_file, write_text_atomic
-from nam_like.models.base import Net
+from nam_like.models.audio_net import AudioNet
 from nam_like.train.callbacks.stop import SignalFlag
 from nam_like.train.errors import DivergedError
 from nam_like.train.finish import HandedOn, hand_on, show_results
@@ -139,7 +139,7 @@ def _beginning(job: Job, command: Sequence[str]) -> dict[str, Any]:
         "audio": [source.as_dict() for source in audio.values()],
         "seed": job.config.learning.seed,
         "resumed_from": None if job.resume is None else str(job.resume),
-        "receptive_field": int(job.net.receptive_field),
+        "receptive_field": job.net.receptive_field,
         "parameters": sum(parameter.numel() for parameter in job.net.parameters()),
         "sample_rate": job.datasets.train.sample_rate,
         "versions": versions(),
@@ -170,7 +170,7 @@ class _Begin(Callback):
         if not trainer.is_global_zero:
             return
         net: Any = pl_module.net
-        if isinstance(net, Net):
+        if isinstance(net, AudioNet):
             runs_on = net.runs_on(pl_module.device)
             log.info("%s: %s", type(net).__name__, runs_on)
             self.folder.update(runs_on=runs_on)

@@ -36,6 +36,12 @@ class Curve:
         index = min(range(len(self.values)), key=self.values.__getitem__)
         return self.epochs[index], self.values[index]
 
+    @property
+    def largest(self) -> tuple[float, float]:
+        """Epoch and value of the largest value; of two equal ones the earlier."""
+        index = max(range(len(self.values)), key=self.values.__getitem__)
+        return self.epochs[index], self.values[index]
+
 
 def read_metrics(path: Path) -> dict[str, Curve]:
     """Read every metric of a ``metrics.csv``.

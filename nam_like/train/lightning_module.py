@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -30,6 +30,13 @@ from nam_like.train.errors import DivergedError
 from nam_like.train.queued import QueuedSteps
 from nam_like.train.random_state import get_random_state, set_random_state
 
+if TYPE_CHECKING:
+    from nam_like.train.exporting import Ready
+    from nam_like.train.finish import HandedOn
+    from nam_like.train.fit import Fitted
+    from nam_like.train.prepare import Job
+    from nam_like.train.run_folder import RunFolder
+
 __all__ = ["Batch", "LightningModule"]
 
 #: ``(x, *conditions, y)``, each with a leading batch axis.
@@ -47,9 +54,10 @@ class LightningModule(QueuedSteps):
         objective: the weighted loss terms.
         optimizer: component of the optimizer; None for a module that is only evaluated.
         lr_scheduler: the schedule of its learning rate.
-        val_loss: what ``val_loss`` is: ``"mse"`` or ``"esr"`` (the metrics), ``"total"`` (the weighted
-            sum), or the name of a term or metric.
-        metrics: further metrics by the name they are logged under; ``ESR`` and ``MSE`` are always there.
+        val_loss: what ``val_loss`` is: a metric that the task always has, in small letters (``"mse"``,
+            ``"esr"``), ``"total"`` (the weighted sum), or the name of a term or metric. A metric that is
+            better when larger counts with its sign turned.
+        metrics: further metrics by the name they are logged under, beside those that the task always has.
     """
 
     # With several processes there may be fewer validation files than processes.
@@ -72,7 +80,9 @@ class LightningModule(QueuedSteps):
         self.schedule = lr_scheduler
         self.val_loss = val_loss
         others = cast("dict[str, nn.Module]", dict(metrics or {}))
-        self.val_metrics = nn.ModuleDict({"ESR": ESR(), "MSE": MSE(), **others})
+        own = cast("dict[str, nn.Module]", self.standard_metrics())
+        self.standard = tuple(own)
+        self.val_metrics = nn.ModuleDict({**own, **others})
         self._check_val_loss()
         #: Written into every checkpoint: resolved configs, versions, seed, sample rate.
         self.record: dict[str, Any] = {}
@@ -117,50 +127,91 @@ class LightningModule(QueuedSteps):
         """Prediction and target of a validation batch, whose items may be whole files."""
         return self.predict_batch(batch)
 
-    def opening(self, batch: Batch) -> Batch:
-        """What of a validation batch is played before training, to find out whether a validation runs."""
-        return batch
+    def standard_metrics(self) -> dict[str, AnyMetric]:
+        """The metrics that the task always has, by the names they are logged under."""
+        return {"MSE": MSE(), "ESR": ESR()}
 
-    # -- steps ------------------------------------------------------------------------------------
+    def losses(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a training batch, scalar, and the value of each active term."""
+        return cast("tuple[Tensor, dict[str, Tensor]]", self.objective(*self.predict_batch(batch)))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Evaluate the loss of one batch, or hand it to the queue; the sums stay on the device."""
-        if self._lr is None and self.trainer.optimizers:
-            self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        self._train_batches += 1
-        return self.train_loss(batch) if self.queue is None else self.queue.push(batch)
-
-    def train_loss(self, batch: Batch) -> Tensor:
-        """The loss of a training batch, which is added to the sums behind the logged means."""
-        total, values = self.objective(*self.predict_batch(batch))
-        latest = torch.stack([total.detach(), *(value.detach() for value in values.values())])
-        if self._train_sums is None:
-            self._train_sums = latest
-        else:
-            self._train_sums += latest  # in place: a recorded step adds where the first ones did
-        return cast(Tensor, total)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the validation sums and metrics."""
-        batch = self._without_repeats(batch, batch_idx)
-        if len(batch[0]) == 0:
+    def measure(self, batch: Any, batch_idx: int) -> None:
+        """Add one validation batch to the sums (:meth:`add_to_validation`) and metrics."""
+        kept = self.fresh_rows(batch_idx, len(batch[0]))
+        batch = tuple(tensor[:kept] for tensor in batch)
+        if kept == 0:
             return
         if self._trainer is not None and self.trainer.sanity_checking:
             batch = self.opening(batch)
         prediction, target = self.predict_whole(batch)
         total, values = self.objective(prediction, target, every_term=True)
         prediction, target = self.objective.mask(prediction, target)
-        for metric in self._metrics().values():
+        for metric in self.metrics().values():
             metric.update(prediction.float(), target.float())
-        samples = float(target.numel())
+        self.add_to_validation(total, values, float(target.numel()))
+
+    def rehearse(self, job: Job) -> None:
+        """Play a little of each split through net and losses before training; nothing unless defined.
+
+        Raises:
+            UserError: something does not fit.
+        """
+
+    def ready_to_export(self, job: Job, training: dict[str, Any]) -> Ready:
+        """The trained net as it is exported, with its metadata and audio to try it on.
+
+        Args:
+            job: the run; its net is on the CPU and has the best weights.
+            training: the record of the training.
+        """
+        from nam_like.train.exporting import ready_net
+
+        user = job.config.data.metadata.model_dump(exclude_none=True)
+        return ready_net(cast(Any, job.net), job.datasets, user, training)
+
+    def show_results(self, job: Job, result: HandedOn, fitted: Fitted, folder: RunFolder, show: bool) -> None:
+        """Draw the pictures of a finished run and write its report."""
+        from nam_like.train.results import show_aligned_results
+
+        show_aligned_results(job, result, fitted, folder, show=show)
+
+    def opening(self, batch: Batch) -> Batch:
+        """What of a validation batch is played before training, to find out whether a validation runs."""
+        return batch
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Evaluate the loss of one batch, or hand it to the queue; the sums stay on the device."""
+        if self._lr is None and self.trainer.optimizers:
+            self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._train_batches += 1
+        return self.train_loss(batch) if self.queue is None else self.queue.push(batch)
+
+    def train_loss(self, batch: Any) -> Tensor:
+        """The loss of a training batch, which is added to the sums behind the logged means."""
+        total, values = self.losses(batch)
+        latest = torch.stack([total.detach(), *(value.detach() for value in values.values())])
+        if self._train_sums is None:
+            self._train_sums = latest
+        else:
+            self._train_sums += latest  # in place: a recorded step adds where the first ones did
+        return total
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Add one batch to the validation sums and metrics."""
+        self.measure(batch, batch_idx)
+
+    def add_to_validation(self, total: Tensor, values: Mapping[str, Tensor], weight: float) -> None:
+        """Add the loss and its terms (all of them) to the validation means, with a weight."""
         row = torch.stack([total, *values.values(), torch.ones_like(total)])
-        row = row.to(exact_dtype(row.device)) * samples
+        row = row.to(exact_dtype(row.device)) * weight
         self._val_sums = row if self._val_sums is None else self._val_sums + row
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
         self._val_sums = None
-        for metric in self._metrics().values():
+        for metric in self.metrics().values():
             metric.reset()
 
     def on_validation_epoch_end(self) -> None:
@@ -176,7 +227,7 @@ class LightningModule(QueuedSteps):
             warnings.filterwarnings(
                 "ignore", message=r"The ``compute`` method of metric", category=UserWarning
             )
-            values |= {name: float(metric.compute()) for name, metric in self._metrics().items()}
+            values |= {name: float(metric.compute()) for name, metric in self.metrics().items()}
         values["val_loss"] = self._ranked(terms, values)
         # Logged in float64 the exact value survives in file names; Lightning's own default is float32.
         self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()})
@@ -206,6 +257,10 @@ class LightningModule(QueuedSteps):
         )
 
     # -- resumption -------------------------------------------------------------------------------
+
+    def metrics(self) -> dict[str, AnyMetric]:
+        """What a validation measures, by the names that are logged."""
+        return cast("dict[str, AnyMetric]", dict(self.val_metrics.items()))
 
     @property
     def validated(self) -> dict[str, float]:
@@ -270,30 +325,25 @@ class LightningModule(QueuedSteps):
 
     # -- details ----------------------------------------------------------------------------------
 
-    def _metrics(self) -> dict[str, AnyMetric]:
-        return cast("dict[str, AnyMetric]", dict(self.val_metrics.items()))
-
     def _check_val_loss(self) -> None:
-        known = ("mse", "esr", "total", *self.objective.names, *self.val_metrics)
+        standard = (name.lower() for name in self.standard)
+        known = tuple(dict.fromkeys((*standard, "total", *self.objective.names, *self.val_metrics)))
         if self.val_loss not in known:
             raise UserError(
                 f"expected loss.val_loss to be one of {', '.join(known)}, but got '{self.val_loss}'"
-            )
-        chosen = dict(self.val_metrics.items()).get(self.val_loss)
-        if getattr(chosen, "higher_is_better", None):
-            raise UserError(
-                "expected loss.val_loss to be a value that is better when smaller, "
-                f"but got '{self.val_loss}', which is better when larger"
             )
 
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
         """The value called ``val_loss``; for plain MSE and ESR terms the metrics, which are exact."""
         loss = self.objective.losses.get(self.val_loss)
-        if self.val_loss in ("mse", "esr") and (
+        if self.val_loss.upper() in self.standard and (
             loss is None or (isinstance(loss, waveform.MSE | waveform.ESR) and loss.pre_emphasis is None)
         ):
             return values[self.val_loss.upper()]
-        return values[self.val_loss] if self.val_loss in self.val_metrics else terms[self.val_loss]
+        if self.val_loss not in self.val_metrics:
+            return terms[self.val_loss]
+        turned = getattr(self.val_metrics[self.val_loss], "higher_is_better", None)
+        return -values[self.val_loss] if turned else values[self.val_loss]
 
     def _log_train_means(self) -> None:
         if self._train_sums is None or not self._train_batches:
@@ -330,15 +380,17 @@ class LightningModule(QueuedSteps):
                 if value is not None:
                     config.scheduler.step(value)
 
-    def _without_repeats(self, batch: Batch, batch_idx: int) -> Batch:
-        """Leave out the items that the sampler repeats to give every process equally many."""
-        sampler = getattr(self.trainer.val_dataloaders, "batches", None)
-        if self.trainer.world_size == 1 or sampler is None:
-            return batch
+    def fresh_rows(self, batch_idx: int, rows: int) -> int:
+        """How many rows of a validation batch count.
+
+        The last ones may be items that the sampler repeats to give every process equally many.
+        """
+        sampler = None if self._trainer is None else getattr(self.trainer.val_dataloaders, "batches", None)
+        if sampler is None or self.trainer.world_size == 1:
+            return rows
         first = batch_idx * sampler.batch_size
-        order = ((first + row) * self.trainer.world_size + self.global_rank for row in range(len(batch[0])))
-        fresh = sum(position < sampler.items for position in order)
-        return tuple(tensor[:fresh] for tensor in batch)
+        order = ((first + row) * self.trainer.world_size + self.global_rank for row in range(rows))
+        return sum(position < sampler.items for position in order)
 
     def _summed(self, values: Tensor) -> Tensor:
         """Sum over all processes."""

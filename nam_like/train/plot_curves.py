@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from nam_like.train.history import Curve
@@ -17,8 +17,12 @@ __all__ = ["plot_curves"]
 _COLOURS = ("#2f7ebc", "#f08a24", "#2b2f36", "#3f9c5a", "#8e5bb5", "#c8324a", "#8a6d3b", "#5aa9a3")
 
 
-def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None:
+def plot_curves(
+    figure: Figure, curves: Mapping[str, Curve], title: str, larger_is_better: Collection[str] = ()
+) -> None:
     """Draw losses on the left, ESR on the right and whatever else was logged between them.
+
+    What is better when larger has a panel for each of its quantities, because their units differ.
 
     Training curves are dashed; the validation curve of the same quantity has the same colour.
 
@@ -26,15 +30,18 @@ def plot_curves(figure: Figure, curves: Mapping[str, Curve], title: str) -> None
         figure: an empty figure.
         curves: by column of ``metrics.csv``.
         title: heads the figure.
+        larger_is_better: names of values that are best where they are largest.
     """
     head(figure, title)
-    groups = _groups(curves)
+    groups = _groups(curves, larger_is_better)
     panels = figure.subplots(1, max(1, len(groups)), squeeze=False)[0]
     for axes, (name, group) in zip(panels, groups.items(), strict=False):
         quantities = list(dict.fromkeys(_quantity(curve) for curve in group))
         for curve in group:
-            _draw(axes, curve, _COLOURS[quantities.index(_quantity(curve)) % len(_COLOURS)])
-        _logarithmic(axes, [value for curve in group for value in curve.values])
+            colour = _COLOURS[quantities.index(_quantity(curve)) % len(_COLOURS)]
+            _draw(axes, curve, colour, curve.name in larger_is_better)
+        if not any(curve.name in larger_is_better for curve in group):
+            _logarithmic(axes, [value for curve in group for value in curve.values])
         axes.set(title=name, xlabel="epoch")
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.09), borderaxespad=0.0)
         axes.margins(x=0.02)
@@ -54,7 +61,7 @@ def _logarithmic(axes: Axes, values: list[float]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
+def _groups(curves: Mapping[str, Curve], turned: Collection[str]) -> dict[str, list[Curve]]:
     """The curves by panel; panels without a curve are left out."""
     groups: dict[str, list[Curve]] = {"loss": [], "terms and metrics": [], "ESR": []}
     for name, curve in curves.items():
@@ -62,7 +69,9 @@ def _groups(curves: Mapping[str, Curve]) -> dict[str, list[Curve]]:
         if lowered.startswith("lr") or "per_second" in lowered:
             continue
         panel = "ESR" if "esr" in lowered else "loss" if lowered.endswith("loss") else "terms and metrics"
-        groups[panel].append(curve)
+        if name in turned:  # dataset by dataset in one panel
+            panel = _quantity(curve).partition("/")[0]
+        groups.setdefault(panel, []).append(curve)
     return {name: group for name, group in groups.items() if group}
 
 
@@ -71,9 +80,9 @@ def _quantity(curve: Curve) -> str:
     return curve.name.removeprefix("train_").removeprefix("val_").lower()
 
 
-def _draw(axes: Axes, curve: Curve, colour: str) -> None:
+def _draw(axes: Axes, curve: Curve, colour: str, turned: bool) -> None:
     """One curve, with its best value marked and named."""
-    epoch, best = curve.best
+    epoch, best = curve.largest if turned else curve.best
     style = "--" if curve.name.startswith("train_") else "-"
     label = f"{curve.name}, best {best:.3g}"
     epochs = [epoch + 1 for epoch in curve.epochs]  # people count from 1, metrics.csv from 0

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Prediction", "plot_comparison", "plot_curves", "plot_run", "plot_spectrograms"]
+__all__ = [
+    "Prediction",
+    "canvas",
+    "draw_all",
+    "plot_comparison",
+    "plot_curves",
+    "plot_run",
+    "plot_spectrograms",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +72,24 @@ def plot_run(
     curves = read_metrics(metrics_csv) if metrics_csv is not None else {}
     if curves:
         jobs.append(("curves.png", functools.partial(plot_curves, curves=curves, title=title)))
+    return draw_all(run_dir, jobs, show=show)
+
+
+def draw_all(
+    run_dir: Path, jobs: Sequence[tuple[str, Callable[[Figure], None]]], *, show: bool
+) -> list[Path]:
+    """Draw pictures into a folder.
+
+    Args:
+        run_dir: the folder.
+        jobs: names of PNG files, and what draws each of them on an empty figure.
+        show: open windows as well and wait until they are closed, where there is a display.
+
+    Returns:
+        The files written.
+    """
     written = []
-    with _canvas(show) as new_figure:
+    with canvas(show) as new_figure:
         for name, draw in jobs:
             figure = new_figure()
             draw(figure)
@@ -77,7 +101,7 @@ def plot_run(
 
 
 @contextlib.contextmanager
-def _canvas(show: bool) -> Iterator[Callable[[], Figure]]:
+def canvas(show: bool) -> Iterator[Callable[[], Figure]]:
     """Yield a maker of figures in our style; when `show`, the figures are on screen when the block ends."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-import torch
 from pytorch_lightning.utilities import rank_zero_only
 
 from nam_like.config.component import Component
@@ -17,12 +16,12 @@ from nam_like.config.netcheck import check_net, exporters_for
 from nam_like.config.run import RunConfig
 from nam_like.config.signature import given
 from nam_like.data.build import Datasets, build_datasets
-from nam_like.data.curriculum import Stage, StagedDataset
+from nam_like.data.curriculum import Stage
 from nam_like.data.loader import BatchLoader, make_dataloader
 from nam_like.data.store import find_file
 from nam_like.errors import UserError
 from nam_like.losses.sum import WeightedSum
-from nam_like.models.base import Net
+from nam_like.models.audio_net import AudioNet
 from nam_like.optim.build import Schedule
 from nam_like.train.ahead import reserve_memory
 from nam_like.train.checkpoints import load_net_weights
@@ -59,7 +58,7 @@ class Job:
     """
 
     config: RunConfig
-    net: Net
+    net: AudioNet
     datasets: Datasets
     task: LightningModule
     train_loader: BatchLoader
@@ -82,7 +81,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     with importable(config.folders):
         _start_weights(config, net, resuming=checkpoint is not None)
         with config.placing_data_errors():
-            datasets = build_datasets(config.data, net.receptive_field, config.folders, learning.seed)
+            datasets = build_datasets(config.data, net.receptive_field or 1, config.folders, learning.seed)
         _settle_rate(net, datasets)
         for dataset in (datasets.train, datasets.validation):
             dataset.handshake(net)
@@ -112,7 +111,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         exporters,
         checkpoint,
     )
-    _rehearse(job)
+    task.rehearse(job)
     if job.resume is not None:
         check_resumable(job.resume, task, configs)
     return job
@@ -131,7 +130,7 @@ def _train_loader(config: RunConfig, datasets: Datasets) -> BatchLoader:
         raise config.error("learning", ("curriculum",), str(error)) from error
 
 
-def build_task(config: RunConfig, net: Net) -> LightningModule:
+def build_task(config: RunConfig, net: AudioNet) -> LightningModule:
     """The task that trains `net` as the model JSON says."""
     model = config.model
     terms = {name: (term.build(), term.siblings.weight) for name, term in model.loss.terms.items()}
@@ -158,7 +157,7 @@ def build_task(config: RunConfig, net: Net) -> LightningModule:
     return task
 
 
-def _start_weights(config: RunConfig, net: Net, *, resuming: bool) -> None:
+def _start_weights(config: RunConfig, net: AudioNet, *, resuming: bool) -> None:
     """Read the weights that training starts from, where the model or the learning JSON names them."""
     model = config.model
     start_from(config.learning, net, config.folders, resuming)
@@ -184,18 +183,18 @@ def _start_weights(config: RunConfig, net: Net, *, resuming: bool) -> None:
             ) from error
 
 
-def _settle_rate(net: Net, datasets: Datasets) -> None:
+def _settle_rate(net: AudioNet, datasets: Datasets) -> None:
     """A net that states no sample rate gets that of its training data."""
     if getattr(net, "sample_rate", None) is None and datasets.train.sample_rate is not None:
         net.sample_rate = float(datasets.train.sample_rate)
 
 
-def _check_gain(net: Net, datasets: Datasets, exporters: list[Component]) -> None:
+def _check_gain(net: AudioNet, datasets: Datasets, exporters: list[Component]) -> None:
     """A gain that a joint hook gave the data must be undone on export."""
     if datasets.output_gain == 1.0 or not any(exporter.name == "nam" for exporter in exporters):
         return
     try:
-        copy.deepcopy(net).scale_output(1.0 / datasets.output_gain)
+        cast(Any, copy.deepcopy(net)).scale_output(1.0 / datasets.output_gain)
     except NotImplementedError as error:
         raise UserError(
             f"joint: expected a net whose output can be scaled back on export to .nam, but {error}"
@@ -225,62 +224,3 @@ def _find_resume(config: RunConfig, outdir: Path, resume: str | None) -> Path | 
     if path in WORDS:
         return find_checkpoint(path, outdir)
     return find_file(path, config.folders, "trainer_fit_kwargs.ckpt_path")
-
-
-def _rehearse(job: Job) -> None:
-    """Play one item of each split through the losses, and one through the net, without training.
-
-    Raises:
-        UserError: a segment is too short for a loss, or the net's output has not the target's shape.
-    """
-    if not _sample_aligned(job):
-        return
-    index = torch.zeros(1, dtype=torch.int64)
-    generator_state = torch.get_rng_state()
-    net = copy.deepcopy(job.net).train()  # burn-in and the like act in training only
-    try:
-        with torch.no_grad():
-            for split in ("train", "validation"):
-                x, *conditions, y = job.task.opening(getattr(job.datasets, split).batch(index))
-                try:
-                    job.task.objective(y, y, every_term=True)
-                except UserError as error:
-                    loc = job.config.sources["data"].key_at_fault((split,), "`ny`")
-                    raise job.config.error("data", loc, str(error)) from error
-                if split == "validation":
-                    continue
-                try:
-                    output = net(x, *conditions, pad_start=False)
-                except ValueError as error:  # how nets refuse an input
-                    raise job.config.error("model", ("net", "config"), str(error)) from error
-                if output.shape != y.shape:
-                    raise UserError(
-                        f"expected the net to answer {tuple(x.shape)} input samples with the target's "
-                        f"{tuple(y.shape)}, but got {tuple(output.shape)}"
-                    )
-            _rehearse_stages(job, net)
-    finally:
-        torch.set_rng_state(generator_state)
-
-
-def _rehearse_stages(job: Job, net: Net) -> None:
-    """The same for the segments of a curriculum, which may be too short where those of data.json are not."""
-    dataset: object = job.train_loader.dataset
-    if not isinstance(dataset, StagedDataset):
-        return
-    for number, stage in enumerate(dataset.stages):
-        if stage.ny is None:
-            continue
-        x, *conditions, y = dataset.cuts[number].batch(torch.zeros(1, dtype=torch.int64))
-        try:
-            job.task.objective(y, y, every_term=True)
-            net(x, *conditions, pad_start=False)
-        except (UserError, ValueError) as error:
-            raise job.config.error("learning", ("curriculum", number, "ny"), str(error)) from error
-
-
-def _sample_aligned(job: Job) -> bool:
-    """Whether batches are ``(x, *conditions, y)`` of a regression, which can be rehearsed."""
-    from nam_like.train.tasks.regression import Regression
-
-    return isinstance(job.task, Regression) and "pad_start" in inspect.signature(job.net.forward).parameters

@@ -203,6 +203,30 @@ class TestOptimizers:
 
 
 class TestTask:
+    def test_a_metric_that_is_better_when_larger_counts_with_its_sign_turned(self):
+        class Quality(torch.nn.Module):
+            higher_is_better = True
+
+            def update(self, prediction, target):
+                pass
+
+            def reset(self):
+                pass
+
+            def compute(self):
+                return torch.tensor(3.5)
+
+        objective = WeightedSum({"mse": (MSE(), 1.0)})
+        task = Regression(TinyNet(), objective, val_loss="Quality", metrics={"Quality": Quality()})
+        task.log_dict = lambda values: None
+        task.on_validation_epoch_start()
+        task.add_to_validation(torch.tensor(1.0), {"mse": torch.tensor(1.0)}, 1.0)
+        task._summed = lambda sums: sums
+        task.metrics()["ESR"].update(torch.ones(1, 4), torch.ones(1, 4))
+        task.on_validation_epoch_end()
+        assert task.validated["Quality"] == 3.5
+        assert task.validated["val_loss"] == -3.5
+
     def test_val_loss_must_be_measured(self):
         objective = WeightedSum({"mse": (MSE(), 1.0)})
         for good in ("mse", "esr", "total", "ESR"):

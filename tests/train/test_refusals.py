@@ -28,13 +28,6 @@ def test_segments_too_short_for_the_loss(tmp_path):
     assert (problem.path, problem.line > 0) == ("train.ny", True)
 
 
-def test_a_val_loss_that_is_better_when_larger(tmp_path):
-    model = {"metrics": ["torchmetrics.R2Score"], "loss": {"val_loss": "R2Score"}}
-    problem = refused(write_capture(tmp_path, model=model))
-    assert problem.path == "loss.val_loss"
-    assert "better when smaller" in problem.message
-
-
 def test_weights_of_a_net_of_another_size(tmp_path):
     first = train(write_capture(tmp_path / "first"), "learning.trainer.max_epochs=1")
     wide = {"name": "WaveNet", "config": {"layers_configs": [{**LAYER, "channels": 3}], "head_scale": 0.1}}

@@ -114,7 +114,7 @@ class RunProgress(ProgressBar):
         shown = {} if mean is None else {"train_loss": mean}
         shown |= {name: value for name, value in values.items() if name not in ("MSE", "ESR")}
         shown |= {name: values[name] for name in ("MSE", "ESR") if name in values}
-        parts = [f"{name} {value:.3e}" for name, value in shown.items()]
+        parts = [f"{name} {_number(name, value)}" for name, value in shown.items()]
         self._say("  ".join([_epoch(trainer), f"step {trainer.global_step}", *parts, *self._facts(trainer)]))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -128,7 +128,9 @@ class RunProgress(ProgressBar):
         self._close()
 
     def _facts(self, trainer: pl.Trainer) -> list[str]:
-        facts = [] if self._best is None else [f"best {self._best[0]:.3e} (epoch {self._best[1] + 1})"]
+        facts = []
+        if self._best is not None:
+            facts.append(f"best {_number('val_loss', self._best[0])} (epoch {self._best[1] + 1})")
         rate = self.samples_per_second * trainer.world_size
         return [*facts, f"{rate:.3g} samples/s", f"left {clock(self._seconds_left(trainer))}"]
 
@@ -164,7 +166,16 @@ def _finite(count: float | None) -> int | None:
     return int(count) if count is not None and math.isfinite(count) and count >= 0 else None
 
 
+def _number(name: str, value: float) -> str:
+    """A logged value: losses and errors in powers of ten, unless they are in dB; scores as they are spoken."""
+    small = name in ("MSE", "ESR") or 0.0 < value < 1.0
+    return f"{value:.3e}" if small else f"{value:.4g}"
+
+
 def _samples(batch: Any) -> int:
-    """Target samples of a batch ``(x, *conditions, y)``; 0 for batches of another kind."""
+    """Target samples of a batch ``(x, *conditions, y)`` or of named signals; 0 for batches of another kind."""
+    if isinstance(batch, dict):
+        lengths = batch.get("target_length")
+        return int(lengths.sum()) if isinstance(lengths, Tensor) else 0
     target = batch[-1] if isinstance(batch, list | tuple) and batch else None
     return target.numel() if isinstance(target, Tensor) else 0

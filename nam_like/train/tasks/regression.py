@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 from torch import Tensor
@@ -10,6 +10,9 @@ from torch import Tensor
 from nam_like.config.base import Config, PositiveInt
 from nam_like.train.lightning_module import Batch, LightningModule
 from nam_like.train.streaming import play
+
+if TYPE_CHECKING:
+    from nam_like.train.prepare import Job
 
 __all__ = ["OPENING", "Regression", "RegressionConfig"]
 
@@ -38,6 +41,12 @@ class Regression(LightningModule):
         """Prediction and target of whole files, in bounded memory where the net forgets."""
         x, *conditions, y = batch
         return play(self.net, x, *conditions, outputs=self.validation_chunk), y
+
+    def rehearse(self, job: Job) -> None:
+        """See :class:`LightningModule`."""
+        from nam_like.train.rehearsal import rehearse_aligned
+
+        rehearse_aligned(job)
 
     def opening(self, batch: Batch) -> Batch:
         """The first :data:`OPENING` target samples behind those that the loss leaves out."""
