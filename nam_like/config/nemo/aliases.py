@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nam_like.registry import did_you_mean
+from nam_like.registry import did_you_mean, registry_of
 
 __all__ = ["ALIASES", "Alias", "alias_of", "metric_name"]
 
@@ -95,10 +95,13 @@ def alias_of(target: str, kind: str) -> Alias:
         LookupError: there is none; the message says which there are.
     """
     last = target.rpartition(".")[2]
-    alias = ALIASES.get(last)
-    if alias is not None and alias.kind == kind:
-        return alias
-    known = sorted(name for name, item in ALIASES.items() if item.kind == kind)
+    known = sorted(
+        name
+        for name, item in ALIASES.items()
+        if item.kind == kind and (not kind or item.name in registry_of(kind))
+    )
+    if last in known:
+        return ALIASES[last]
     what = kind.replace("_", " ") or "projection"
     raise LookupError(
         f"expected {'an' if what[0] in 'aeiou' else 'a'} {what} that there is here ({', '.join(known)}), "

@@ -107,7 +107,8 @@ def _drafts(source: Source, findings: Findings) -> dict[str, Draft]:
         drafts["data_test"].head = [
             "The test set in the place of validation. Training does not use this file."
         ]
-        findings.left_out.append(f"{dotted(test.path)}: not used in training; it is in data_test.json")
+        loader = f"; {', '.join(test.loader)} are left out" if test.loader else ""
+        findings.left_out.append(f"{dotted(test.path)}: not used in training, but in data_test.json{loader}")
     model.leave_out("log_config", "target", "nemo_version", "nemo_target", "labels", "model_defaults")
     model.close()
     top.close()

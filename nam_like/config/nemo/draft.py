@@ -114,7 +114,7 @@ class Draft:
         """What stands beside a key: where it comes from, unless that follows from the key around it."""
         note = self.notes.get(loc, "")
         origin = self.origins.get(loc)
-        if origin is None or loc in self.quiet:
+        if origin is None or origin == loc or loc in self.quiet:
             return note
         around = self.origin_of(loc[:-1]) if loc else None
         if around is not None and origin == (*around, loc[-1]):

@@ -82,8 +82,8 @@ def draft_learning(
     """learning.json; what decides which checkpoint is best goes to the loss in `model_draft`."""
     draft = Draft("learning")
     for key, loading in (("train_dataloader", train), ("val_dataloader", validation)):
-        for name, value in (loading.loader if loading is not None else {}).items():
-            draft.put((key, name), value, (*loading.path, name) if loading is not None else None)
+        if loading is not None and loading.loader:
+            draft.put((key,), loading.loader, loading.path)
     _trainer(top, draft, streamed=train is not None and train.streamed)
     if model is not None:
         skip = model.raw("skip_nan_grad")
@@ -102,6 +102,7 @@ def _trainer(top: Section, draft: Draft, *, streamed: bool) -> None:
         draft.put(("trainer",), dict(_TRAINER), note="not in the YAML file")
         top.findings.filled.append("trainer")
     else:
+        draft.put(("trainer",), {}, trainer.path)
         for key in trainer.remaining():
             if key in _KEPT_BY_RUN:
                 trainer.leave_out(key, why="the run's own")
@@ -114,10 +115,6 @@ def _trainer(top: Section, draft: Draft, *, streamed: bool) -> None:
                 value, note = "auto", "was ddp, which auto takes where there are several devices"
             if value is not None:
                 draft.put(("trainer", key), value, trainer.at(key), note)
-        if draft.at(("trainer",)) is None:
-            draft.put(("trainer",), {})
-        if "max_epochs" not in draft.at(("trainer",)):
-            draft.put(("trainer", "max_epochs"), _TRAINER["max_epochs"], note="not in the YAML file")
     limit = draft.at(("trainer", "limit_train_batches"))
     steps = draft.at(("trainer", "max_steps")) not in (None, -1)
     every = draft.at(("trainer", "val_check_interval"))

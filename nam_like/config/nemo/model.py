@@ -10,6 +10,7 @@ from nam_like.config.locate import Loc
 from nam_like.config.nemo.aliases import alias_of, metric_name
 from nam_like.config.nemo.draft import Draft
 from nam_like.config.nemo.section import Section
+from nam_like.config.nemo.tree import resolved, value_at
 from nam_like.registry import did_you_mean
 
 __all__ = ["FAMILIES", "Family", "draft_loss", "draft_metrics", "draft_net", "draft_task", "family_of"]
@@ -125,6 +126,7 @@ def draft_net(model: Section, family: Family, draft: Draft) -> None:
     draft.put(("net", "name"), family.net, at)
     draft.put(_NET, {})
     _channels(model, family)
+    _target(model)
     for key, ours in family.options.items():
         value = model.raw(key)
         if value is not None:
@@ -161,6 +163,18 @@ def _channels(model: Section, family: Family) -> None:
         )
     elif outputs is not None:
         model.findings.left_out.append(f"{dotted(model.at('num_outputs'))}: the estimator's out_channels")
+
+
+def _target(model: Section) -> None:
+    """A sampler is told by its net what the estimator gives; one that says otherwise is a mistake."""
+    body = model.source.tree.get("model", {})
+    path = (*model.path, "sampler", "estimator_target")
+    given = resolved(model.source.tree, value_at(body, path[1:]), path)
+    at = model.at("estimator_target")
+    wanted = resolved(model.source.tree, body.get("estimator_target"), at) or "conditional_vector_field"
+    if given is not None and given != wanted:
+        message = f"expected the model's estimator_target, {wanted}, but got {given}"
+        model.findings.problems.append(model.source.problem(path, message))
 
 
 def _put_part(part: Section, kind: str, draft: Draft, loc: Loc) -> None:

@@ -92,10 +92,10 @@ class Section:
         return here if isinstance(here, dict) else value
 
     def leave_out(self, *keys: str, why: str = "") -> None:
-        """Drop keys that are known and mean nothing here; those with a value are told."""
+        """Drop keys that are known and mean nothing here; those that say something are told."""
         for key in keys:
             value = self.raw(key)
-            if value is not None:
+            if value and not (isinstance(value, dict) and not any(value.values())):
                 self.findings.left_out.append(dotted(self.at(key)) + (f": {why}" if why else ""))
 
     def remaining(self) -> list[str]:

@@ -20,6 +20,8 @@ __all__ = ["MISSING", "Mark", "Source", "parse_value", "read_source"]
 
 #: what stands where a value must be given
 MISSING = UNFILLED
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = ("str", "null", "bool", "int", "float", "timestamp", "map", "seq")
 _MOST_NODES = 100_000
 _DEEPEST = 60
 _FLOAT = re.compile(
@@ -148,20 +150,22 @@ class _Reader:
         if self.nodes > _MOST_NODES or len(path) > _DEEPEST:
             raise self._error(at, path[:3], "expected a config, but got values without end")
         self.source.values[path] = at
+        if node.tag.removeprefix(_TAG) not in _PLAIN:
+            raise self._error(at, path, f"expected a plain value, but got one tagged {node.tag}")
         if isinstance(node, self.yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, self.yaml.SequenceNode):
             return [self._made(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        return self._scalar(node)
 
     def _mapping(self, node: Any, path: Loc) -> dict[str, Any]:
         made: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == f"{_TAG}merge":
                 merged |= self._merged(value_node, path)
                 continue
-            key = self._scalar(key_node, path) if isinstance(key_node, self.yaml.ScalarNode) else None
+            key = self._scalar(key_node) if isinstance(key_node, self.yaml.ScalarNode) else None
             if not isinstance(key, str):
                 raise self._error(_mark(key_node), path, "expected a string as key, but got another value")
             if key in made:
@@ -180,12 +184,8 @@ class _Reader:
             found |= self._mapping(part, path)
         return found
 
-    def _scalar(self, node: Any, path: Loc) -> Any:  # noqa: PLR0911 - one line per kind of value
-        text, kind = str(node.value), node.tag.rpartition(":")[2]
-        if not node.tag.startswith("tag:yaml.org,2002:") or kind in ("binary", "timestamp"):
-            if kind == "timestamp" and node.style is None:
-                return text
-            raise self._error(_mark(node), path, f"expected a plain value, but got one tagged {node.tag}")
+    def _scalar(self, node: Any) -> Any:
+        text, kind = str(node.value), node.tag.removeprefix(_TAG)
         if kind == "null":
             return None
         if kind == "bool":
