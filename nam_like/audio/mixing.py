@@ -17,8 +17,8 @@ FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 
 def mean_square(signal: FloatArray) -> float:
     """Power of a signal `(C, T)`: the mean of its squares, added up in float64."""
-    flat = signal.reshape(-1).astype(np.float64, copy=False)
-    return float(flat @ flat) / max(flat.size, 1)
+    # Not a dot product: BLAS would start threads for it, in each of many workers.
+    return float(np.square(signal, dtype=np.float64).sum()) / max(signal.size, 1)
 
 
 def gain_for_snr(speech: FloatArray, noise: FloatArray, snr_db: float) -> float:

@@ -159,6 +159,11 @@ class StreamLoader:
                 generator=torch.Generator().manual_seed(seed),
             )
 
+    @property
+    def sampler(self) -> StreamLoader:
+        """Itself: the trainer looks for ``set_epoch`` on the sampler of a loader."""
+        return self
+
     def set_epoch(self, epoch: int, start_batch: int | None = None) -> None:
         """Choose the epoch, and the batch in it to begin with.
 

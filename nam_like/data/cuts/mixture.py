@@ -178,7 +178,7 @@ def check_items(given: Any, place: str = "input_cfg") -> list[dict[str, Any]]:
         here = f"{place}[{number}]"
         if not isinstance(item, Mapping):
             raise DataError(f"{here}: expected an object, but got {describe(item)}")
-        items.append(_checked({_ALIASES.get(key, key): value for key, value in item.items()}, here))
+        items.append(_checked({_ALIASES.get(str(key), str(key)): value for key, value in item.items()}, here))
     return items
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,8 +138,15 @@ class SharFolder:
 def _column(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     """Names of cuts and their values of one field."""
     if ".tar" in path.suffixes:
-        for value, data_path in require("lhotse.shar.readers.tar", "Lhotse Shar").TarIterator(path):
-            yield str(data_path.parent / data_path.stem), value
+        reader = require("lhotse.shar.readers.tar", "Lhotse Shar")
+        serialization = require("lhotse.serialization", "Lhotse Shar")
+        # Lhotse's own iterator leaves the file open.
+        with tarfile.open(path, "r|*") as tar:
+            for (data, data_path), (meta, _) in reader.iterate_tarfile_pairwise(tar):
+                value = None if meta is None else serialization.deserialize_item(json.loads(meta))
+                if value is not None:
+                    reader.fill_shar_placeholder(manifest=value, data=data, tarpath=data_path)
+                yield str(data_path.parent / data_path.stem), value
     else:
         for _, _, item in objects_of(path):
             yield str(item.get("cut_id")), item.get(name)
