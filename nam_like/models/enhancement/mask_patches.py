@@ -47,7 +47,7 @@ def fixed_patches(frames: int, patch_size: int, mask_fraction: float, device: to
     position = torch.arange(frames, device=device)
     if mask_fraction <= 0.0:
         return torch.zeros(frames, dtype=torch.bool, device=device)
-    return position % int(patch_size / mask_fraction) < patch_size
+    return position % int(min(patch_size / mask_fraction, 1e9)) < patch_size
 
 
 class MaskPatches(nn.Module):

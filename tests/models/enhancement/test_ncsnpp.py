@@ -15,6 +15,13 @@ from nam_like.models.enhancement.spectrogram import AudioToSpectrogram
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
 
 SMALL: dict[str, Any] = {"channels": [8, 8, 16, 16, 16], "num_res_blocks": 1, "pad_time_to": 64}
+CONDITIONED: dict[str, Any] = {
+    "in_channels": 2,
+    "channels": [8, 8, 16],
+    "num_resolutions": 2,
+    "num_res_blocks": 2,
+    "conditioned_on_time": True,
+}
 
 
 def spectrogram() -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,6 +44,47 @@ def test_the_recorded_output() -> None:
     torch.testing.assert_close(found[:, :, ::16, ::25], arrays()["ncsn_small_o_sub"], rtol=0, atol=1e-4)
 
 
+def test_the_recorded_output_of_a_net_that_is_told_the_time() -> None:
+    net, expected = NCSNpp(**CONDITIONED), scalars()["ncsn_cond"]
+    fill(net)
+    x, frames = spectrogram()
+    with torch.no_grad():
+        found = net(torch.cat((x, 0.5 * x.conj()), dim=1), frames, torch.tensor([0.3, 0.9]))
+    assert complex(found[0, 0, 100, 100]) == pytest.approx(complex(*expected["v"]), abs=1e-5)
+    assert float(found.abs().mean()) == pytest.approx(expected["abs_mean"], rel=1e-4)
+    torch.testing.assert_close(found[:, :, ::16, ::25], arrays()["ncsn_cond_o_sub"], rtol=0, atol=1e-5)
+
+
+def test_the_time_matters_and_gradients_are_those_of_finite_differences() -> None:
+    torch.manual_seed(0)
+    net = NCSNpp(in_channels=2, channels=[4, 4, 8], num_resolutions=2, conditioned_on_time=True).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+    x = torch.randn(2, 2, 8, 12, dtype=torch.complex128)
+    weight = net.ncsnpp.time_embedding[1].weight
+    direction = torch.randn_like(weight)
+
+    def loss(step: float) -> torch.Tensor:
+        with torch.no_grad():
+            weight.add_(step * direction)
+        made: torch.Tensor = net(x, torch.tensor([12, 7]), torch.tensor([0.2, 0.7], dtype=torch.float64))
+        with torch.no_grad():
+            weight.sub_(step * direction)
+        return made.abs().square().sum()
+
+    (gradient,) = torch.autograd.grad(net(x, None, torch.full((2,), 0.5).double()).abs().sum(), [weight])
+    assert torch.isfinite(gradient).all()
+    total = loss(0.0)
+    (gradient,) = torch.autograd.grad(total, [weight])
+    slope = float((loss(1e-6) - loss(-1e-6)).detach()) / 2e-6
+    assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-6)
+    with torch.no_grad():
+        early, late = (net(x, None, torch.full((2,), t, dtype=torch.float64)) for t in (0.1, 0.9))
+    assert float((early - late).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("config", "count"),
     [
@@ -54,13 +102,7 @@ def test_parameters_are_as_many_as_the_original_has(config: dict[str, Any], coun
 
 def test_names_are_those_of_the_original() -> None:
     expected = scalars()["ncsn_cond"]
-    net = NCSNpp(
-        in_channels=2,
-        channels=[8, 8, 16],
-        num_resolutions=2,
-        num_res_blocks=2,
-        conditioned_on_time=True,
-    )
+    net = NCSNpp(**CONDITIONED)
     assert sum(parameter.numel() for parameter in net.parameters()) == expected["params"]
     assert list(net.state_dict())[: len(expected["keys"])] == expected["keys"]
     inner = {name.split(".", 3)[-1] for name in net.state_dict() if ".output_blocks." in name}
