@@ -31,12 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH=VALUE",
         help="override one value before validation; ~PATH removes it",
     )
+    parser.add_argument(
+        "--render",
+        type=int,
+        default=0,
+        metavar="N",
+        help="write N training examples as WAVs, as the net would hear them (speech families)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("rendered"), metavar="DIR", help="where --render writes; ./rendered"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-extensions", action="store_true", help="load no extensions")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do all that a run does before its first step; nothing is written."""
+    """Do all that a run does before its first step; nothing is written but what --render asks for."""
     from nam_like import extensions
 
     if not arguments.no_extensions:
@@ -48,18 +58,38 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_run(arguments.data, arguments.model, arguments.learning, arguments.overrides)
     with quiet_lightning():
         job = prepare(config, Path())
-        facts = {
+        facts: dict[str, Any] = {
             "net": _net_facts(job),
             "train": _split_facts(job.datasets.train),
             "validation": _split_facts(job.datasets.validation),
             "training": _training_facts(job),
             "export": [exporter.name for exporter in job.exporters],
             "output_gain": job.datasets.output_gain,
+            **_speech_facts(job),
         }
+        rendered = _render(job, arguments)
         for dataset in (job.datasets.train, job.datasets.validation):
             dataset.teardown()
-    print(json.dumps(facts, indent=2) if arguments.json else _text(facts))
+    if arguments.json:
+        mixture = facts.pop("mixture", None)
+        print(json.dumps(facts | ({} if mixture is None else mixture.as_dict()), indent=2))
+    else:
+        print(_text(facts))
+        for path in rendered:
+            print(path)
     return DONE
+
+
+def _render(job: Job, arguments: argparse.Namespace) -> list[Path]:
+    """Write training examples, where some are asked for."""
+    from nam_like.cli.check_speech import is_speech, render_examples
+    from nam_like.errors import UserError
+
+    if not arguments.render:
+        return []
+    if not is_speech(job):
+        raise UserError("expected examples of named signals to render, but got aligned recordings")
+    return render_examples(job, arguments.render, arguments.out)
 
 
 def _net_facts(job: Job) -> dict[str, Any]:
@@ -84,32 +114,47 @@ def _net_facts(job: Job) -> dict[str, Any]:
 def _split_facts(dataset: AbstractDataset) -> dict[str, Any]:
     recordings = list(dataset.base_datasets())
     lengths = [len(y) for y in (getattr(recording, "y", None) for recording in recordings) if y is not None]
+    streamed = getattr(dataset, "streamed", False)
     return {
-        "items": len(dataset),
+        "items": None if streamed else len(dataset),
         "ny": dataset.ny,
-        "recordings": len(recordings),
+        "recordings": None if dataset.padded else len(recordings),
         "seconds": sum(lengths) / dataset.sample_rate if dataset.sample_rate and lengths else None,
     }
 
 
 def _training_facts(job: Job) -> dict[str, Any]:
     from nam_like.cli.estimate import training_bytes
+    from nam_like.data.stream_loader import StreamLoader
     from nam_like.models.base import Net
     from nam_like.train.fit import DEFAULT_EPOCHS
+    from nam_like.train.loaders import steps_per_epoch
 
     trainer = job.config.learning.trainer_arguments()
-    limit = trainer.get("limit_train_batches", 1.0)
-    batches = len(job.train_loader)
-    batch_size = job.train_loader.batches.batch_size
+    loader, memory = job.train_loader, None
+    batch_size = loader.limits.batch_size if isinstance(loader, StreamLoader) else loader.batches.batch_size
+    if isinstance(job.net, Net) and batch_size is not None:
+        memory = training_bytes(job.net, job.datasets.train[0], batch_size)
     return {
         "task": job.config.model.resolved_task().name,
         "batch_size": batch_size,
-        "steps_per_epoch": min(batches, limit) if isinstance(limit, int) else int(batches * limit),
+        "steps_per_epoch": steps_per_epoch(loader, trainer),
         "max_epochs": trainer.get("max_epochs", DEFAULT_EPOCHS),
-        "memory_bytes": training_bytes(job.net, job.datasets.train[0], batch_size)
-        if isinstance(job.net, Net)
-        else None,
+        "max_steps": trainer.get("max_steps", -1),
+        "memory_bytes": memory,
     }
+
+
+def _speech_facts(job: Job) -> dict[str, Any]:
+    """What is to be known of named signals: the mixture they come from, and how fast they come."""
+    from nam_like.cli.check_speech import is_speech, throughput
+    from nam_like.train.loaders import mixture_of
+
+    if not is_speech(job):
+        return {}
+    mixture = mixture_of(job.datasets.train)
+    facts: dict[str, Any] = {} if mixture is None else {"mixture": mixture}
+    return {**facts, "loader": throughput(job)}
 
 
 def _text(facts: dict[str, Any]) -> str:
@@ -135,8 +180,7 @@ def _text(facts: dict[str, Any]) -> str:
         ("validation", _split_text(facts["validation"])),
         (
             "training",
-            f"{training['task']}, {training['steps_per_epoch']} steps of {training['batch_size']} per epoch"
-            + (f", {epochs} epochs" if epochs != -1 else ""),
+            f"{training['task']}, {_steps_text(training)}" + (f", {epochs} epochs" if epochs != -1 else ""),
         ),
         *(
             []
@@ -145,12 +189,34 @@ def _text(facts: dict[str, Any]) -> str:
         ),
         ("export", ", ".join(facts["export"]) or "nothing"),
     ]
+    if "loader" in facts:
+        loader = facts["loader"]
+        rows.append(
+            (
+                "loader",
+                f"{loader['examples_per_second']:.0f} examples per second "
+                f"({loader['times_realtime']:.0f} times realtime), "
+                f"the first batch after {loader['first_batch_seconds']:.2f} s",
+            )
+        )
     if facts["output_gain"] != 1.0:
         rows.append(("output gain", f"{facts['output_gain']:.6g} while training; undone on export"))
-    return f"no errors\n{table(rows)}"
+    mixture = f"\n{facts['mixture'].table()}" if "mixture" in facts else ""
+    return f"no errors\n{table(rows)}{mixture}"
+
+
+def _steps_text(training: dict[str, Any]) -> str:
+    size = "" if training["batch_size"] is None else f" of {training['batch_size']}"
+    if training["steps_per_epoch"] is None:
+        return f"{training['max_steps']} steps{size}"
+    return f"{training['steps_per_epoch']} steps{size} per epoch"
 
 
 def _split_text(split: dict[str, Any]) -> str:
+    if split["items"] is None:
+        return "a stream without an end"
+    if split["recordings"] is None:
+        return "1 example" if split["items"] == 1 else f"{split['items']} examples"
     items = "1 item" if split["items"] == 1 else f"{split['items']} items"
     length = f" of {split['ny']} samples" if split["ny"] else " (whole recordings)"
     recordings = "1 recording" if split["recordings"] == 1 else f"{split['recordings']} recordings"

@@ -208,7 +208,20 @@ class LearningConfig(Config):
         description="let training steps on CUDA devices multiply with 10 bits of mantissa where plain "
         "PyTorch plays the net; the kernels and all validations compute in float32",
     )
-
+    skip_nan_grad: Bool = Field(
+        False,
+        description="set all gradients to zero where one is NaN or infinite, and count how often, instead of "
+        "losing the weights to it",
+    )
+    batch_duration: PositiveFloat | None = Field(
+        None,
+        description="most seconds of audio in a batch of streamed data, as padded; null sets no limit beside "
+        "train_dataloader.batch_size",
+    )
+    quadratic_duration: PositiveFloat | None = Field(
+        None,
+        description="an example of d seconds counts as d + d² / this in `batch_duration`; null counts d",
+    )
     init_from_nemo_model: InitPaths = Field(
         None, description=".nemo archive whose weights training starts from, or labelled entries"
     )
@@ -309,8 +322,12 @@ class LearningConfig(Config):
             dump["curriculum"] = [stage.model_dump(exclude_unset=True) for stage in self.curriculum]
         if self.steps_per_launch is not None:
             dump["steps_per_launch"] = self.steps_per_launch
-        if self.tf32:
-            dump["tf32"] = True
+        for key in ("tf32", "skip_nan_grad"):
+            if getattr(self, key):
+                dump[key] = True
+        for key in ("batch_duration", "quadratic_duration"):
+            if getattr(self, key) is not None:
+                dump[key] = getattr(self, key)
         if self.ema is not None:
             dump["ema"] = self.ema.model_dump(exclude_unset=True)
         return dump | canonical_start(self)

@@ -16,6 +16,7 @@ from nam_like.config.component import Component
 from nam_like.config.importable import importable
 from nam_like.config.signature import given
 from nam_like.data.curriculum import StagedBatchSampler
+from nam_like.data.loader import BatchLoader
 from nam_like.train.callbacks.arithmetic import Arithmetic
 from nam_like.train.callbacks.checkpoints import BestAndLast
 from nam_like.train.callbacks.curriculum import EpochLengths
@@ -25,6 +26,7 @@ from nam_like.train.callbacks.evaluated import EvaluatedWeights
 from nam_like.train.callbacks.launches import StepsPerLaunch
 from nam_like.train.callbacks.progress import RunProgress
 from nam_like.train.callbacks.short_way import ShortWay
+from nam_like.train.callbacks.skip_nan import SkipNanGradients
 from nam_like.train.callbacks.stop import SignalFlag, StopAtEsr, StopOnSignal
 from nam_like.train.callbacks.unheard import NoProfiler, Unheard
 from nam_like.train.checkpoints import SafeCheckpointIO
@@ -82,8 +84,10 @@ def fit(job: Job, folder: Path, flag: SignalFlag, on_start: Callback | None = No
     callbacks.append(DataOnDevice(job.train_loader, job.val_loader))
     ema = learning.ema
     callbacks.append(EvaluatedWeights() if ema is None else Ema(decay=ema.decay, warm_up=ema.warm_up))
-    if isinstance(job.train_loader.batches, StagedBatchSampler):
+    if isinstance(job.train_loader, BatchLoader) and isinstance(job.train_loader.batches, StagedBatchSampler):
         callbacks.append(EpochLengths(job.train_loader.batches))
+    if learning.skip_nan_grad:
+        callbacks.append(SkipNanGradients())
     callbacks += [Arithmetic(learning.tf32), StepsPerLaunch(learning.steps_per_launch), Unheard(), ShortWay()]
     if learning.threshold_esr is not None:
         callbacks.append(StopAtEsr(learning.threshold_esr))

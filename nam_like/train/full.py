@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -23,6 +24,7 @@ from nam_like.train.errors import DivergedError
 from nam_like.train.finish import HandedOn, hand_on, show_results
 from nam_like.train.fit import Fitted, fit
 from nam_like.train.heap import keep_freed_memory
+from nam_like.train.loaders import mixture_of
 from nam_like.train.prepare import RESUME_VARIABLE, Job, is_main_process, prepare
 from nam_like.train.quiet import quiet_lightning
 from nam_like.train.run_folder import RunFolder, command_line, host, versions
@@ -100,6 +102,10 @@ def _shared_folder(job: Job, outdir: Path, command: Sequence[str]) -> Iterator[R
         return
     folder = RunFolder.create(outdir)
     folder.write_configs(job.config.canonical())
+    mixture = mixture_of(job.datasets.train)
+    if mixture is not None:
+        log.info("the training data is drawn from:\n%s", mixture.table())
+        write_text_atomic(folder.path / "data_mixture.json", json.dumps(mixture.as_dict(), indent=2) + "\n")
     folder.update(**_beginning(job, command))
     log.info("run folder: %s", folder.path)
     os.environ[FOLDER_VARIABLE] = str(folder.path)

@@ -16,9 +16,9 @@ from nam_like.config.netcheck import check_net, exporters_for
 from nam_like.config.run import RunConfig
 from nam_like.config.signature import given
 from nam_like.data.build import Datasets, build_datasets
-from nam_like.data.curriculum import Stage
-from nam_like.data.loader import BatchLoader, make_dataloader
+from nam_like.data.loader import BatchLoader
 from nam_like.data.store import find_file
+from nam_like.data.stream_loader import StreamLoader
 from nam_like.errors import UserError
 from nam_like.losses.sum import WeightedSum
 from nam_like.models.audio_net import AudioNet
@@ -27,6 +27,7 @@ from nam_like.train.ahead import reserve_memory
 from nam_like.train.checkpoints import load_net_weights
 from nam_like.train.init_from import start_from
 from nam_like.train.lightning_module import LightningModule
+from nam_like.train.loaders import train_loader, val_loader
 from nam_like.train.random_state import seed_everything
 from nam_like.train.resume import WORDS, check_resumable, find_checkpoint
 from nam_like.train.run_folder import versions
@@ -61,7 +62,7 @@ class Job:
     net: AudioNet
     datasets: Datasets
     task: LightningModule
-    train_loader: BatchLoader
+    train_loader: BatchLoader | StreamLoader
     val_loader: BatchLoader
     exporters: list[Component]
     resume: Path | None
@@ -106,8 +107,8 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         net,
         datasets,
         task,
-        _train_loader(config, datasets),
-        make_dataloader(datasets.validation, given(learning.val_dataloader), train=False, seed=learning.seed),
+        train_loader(config, datasets),
+        val_loader(config, datasets),
         exporters,
         checkpoint,
     )
@@ -115,19 +116,6 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     if job.resume is not None:
         check_resumable(job.resume, task, configs)
     return job
-
-
-def _train_loader(config: RunConfig, datasets: Datasets) -> BatchLoader:
-    """The loader of training batches, with the stages of the curriculum."""
-    learning = config.learning
-    stages = [Stage(stage.until_epoch, stage.ny, stage.batch_size) for stage in learning.curriculum]
-    options = given(learning.train_dataloader)
-    try:
-        return make_dataloader(datasets.train, options, train=True, seed=learning.seed, stages=stages)
-    except UserError as error:
-        if not stages:
-            raise
-        raise config.error("learning", ("curriculum",), str(error)) from error
 
 
 def build_task(config: RunConfig, net: AudioNet) -> LightningModule:

@@ -120,6 +120,7 @@ class CutsStream(AbstractDataset):
 
     streamed = True
     uniform_length = False
+    padded = True
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from nam_like.data.base import AbstractDataset
-from nam_like.data.loader import BatchLoader
 
 __all__ = ["DataOnDevice"]
 
@@ -28,7 +27,7 @@ class DataOnDevice(Callback):
         loaders: of the run; those with worker processes are left alone.
     """
 
-    def __init__(self, *loaders: BatchLoader) -> None:
+    def __init__(self, *loaders: Any) -> None:
         self.loaders = loaders
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -167,13 +167,13 @@ def _finite(count: float | None) -> int | None:
 
 
 def _number(name: str, value: float) -> str:
-    """A logged value: losses and errors in powers of ten, unless they are in dB; scores as they are spoken."""
+    """A logged value: losses and errors in powers of ten, scores and decibels as they are spoken."""
     small = name in ("MSE", "ESR") or 0.0 < value < 1.0
     return f"{value:.3e}" if small else f"{value:.4g}"
 
 
 def _samples(batch: Any) -> int:
-    """Target samples of a batch ``(x, *conditions, y)`` or of named signals; 0 for batches of another kind."""
+    """Target samples of a batch ``(x, *conditions, y)`` or of named signals; 0 for other batches."""
     if isinstance(batch, dict):
         lengths = batch.get("target_length")
         return int(lengths.sum()) if isinstance(lengths, Tensor) else 0
