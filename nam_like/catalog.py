@@ -296,6 +296,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "enhancement",
             "masks from a stack of recurrent layers",
         ),
+        "MaskEstimatorFlexChannels": _in(
+            f"{_ENHANCEMENT}.flex_channels",
+            "MaskEstimatorFlexChannels",
+            "enhancement",
+            "masks from any number of microphones in any order, by Conformers",
+        ),
     },
     "mask_processor": {
         "MaskReferenceChannel": _in(

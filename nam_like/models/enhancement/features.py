@@ -18,17 +18,22 @@ class SpectrogramFeatures(nn.Module):
 
     Args:
         num_subbands: frequencies F.
-        num_input_channels: channels C; only needed where channels are not reduced.
+        num_input_channels: channels C; only needed to tell `num_channels`.
         mag_reduction: one magnitude of all channels: of their mean (``abs_mean``), the mean of theirs
             (``mean_abs``), or their root mean square (``rms``); None keeps one per channel.
         mag_power: exponent of the magnitudes after that; None leaves them.
-        use_ipd: add the phase of each channel against that of their mean.
+        use_ipd: add the phase of each channel against that of their mean; one magnitude of all channels then
+            stands beside each.
         mag_normalization: take the mean (``mean``), or mean and deviation (``mean_var``), out of each
             frequency.
         ipd_normalization: the same for phase differences.
 
+    Attributes:
+        num_features: per channel.
+        num_channels: of the features; 0 for as many as the input has.
+
     Raises:
-        ValueError: an unknown reduction or normalisation, or one that does not go with the others.
+        ValueError: an unknown reduction or normalisation.
     """
 
     def __init__(
@@ -45,18 +50,12 @@ class SpectrogramFeatures(nn.Module):
         super().__init__()
         if mag_reduction is not None and mag_reduction not in REDUCTIONS:
             raise ValueError(f"Unexpected magnitude reduction {mag_reduction}")
-        if use_ipd and mag_reduction is not None:
-            raise ValueError(
-                "expected mag_reduction null with use_ipd, because phases differ by channel, "
-                f"but got {mag_reduction}"
-            )
         for what, value in (("magnitude", mag_normalization), ("IPD", ipd_normalization)):
             if value is not None and value not in NORMALIZATIONS:
                 raise ValueError(f"Unknown {what} normalization {value}")
-        if mag_reduction is None and num_input_channels is None:
-            raise ValueError("expected num_input_channels where mag_reduction is null, but got null")
         self.num_subbands = num_subbands
-        self.num_channels = 1 if mag_reduction is not None else int(num_input_channels or 1)
+        reduced = mag_reduction is not None and not use_ipd
+        self.num_channels = 1 if reduced else int(num_input_channels or 0)
         self.num_features = num_subbands * (2 if use_ipd else 1)
         self.mag_reduction = mag_reduction or ""
         self.mag_power = 1.0 if mag_power is None else float(mag_power)
@@ -89,6 +88,7 @@ class SpectrogramFeatures(nn.Module):
         if self.use_ipd:
             against = spectrogram.mean(dim=1, keepdim=True).conj()
             phases = torch.angle(spectrogram * against)
+            features = features.expand(-1, phases.shape[1], -1, -1)
             features = torch.cat((features, _normalize(phases, valid, self.ipd_normalization)), dim=2)
         return features
 

@@ -40,7 +40,7 @@ class MaskEstimatorRNN(nn.Module):
         causal: whether :meth:`stream_frames` can be used.
 
     Raises:
-        ValueError: an unknown `rnn_type` or `mag_reduction`.
+        ValueError: an unknown `rnn_type` or `mag_reduction`, or features per channel of unknown channels.
     """
 
     is_lstm: Final[bool]
@@ -73,6 +73,11 @@ class MaskEstimatorRNN(nn.Module):
             mag_reduction=mag_reduction,
             use_ipd=use_ipd,
         )
+        if self.features.num_channels == 0:
+            raise ValueError(
+                "expected num_input_channels, because features are kept per channel (mag_reduction null or "
+                "use_ipd), but got null"
+            )
         self.input_projection = nn.Linear(
             self.features.num_features * self.features.num_channels, num_features
         )
@@ -161,7 +166,7 @@ class MaskEstimatorRNNConfig(Config):
         None, description="width of a recurrent layer and direction; null takes num_features"
     )
     num_input_channels: PositiveInt | None = Field(
-        None, description="channels of the input; only needed where mag_reduction is null"
+        None, description="channels of the input; only needed with mag_reduction null or use_ipd"
     )
     dropout: Float = Field(0.0, ge=0, lt=1, description="between the recurrent layers, in training")
     bidirectional: Bool = Field(
@@ -173,9 +178,7 @@ class MaskEstimatorRNNConfig(Config):
         description="one magnitude of all channels: of their mean (abs_mean), the mean of theirs (mean_abs), "
         "or their root mean square (rms); null keeps one per channel",
     )
-    use_ipd: Bool = Field(
-        False, description="add the phase of each channel against their mean; needs mag_reduction null"
-    )
+    use_ipd: Bool = Field(False, description="add the phase of each channel against their mean")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -185,16 +188,9 @@ class MaskEstimatorRNNConfig(Config):
                 ("dropout",),
                 self.dropout,
             )
-        if self.use_ipd and self.mag_reduction is not None:
-            raise refusal(
-                f"expected null with use_ipd, because phases differ by channel, but got {self.mag_reduction}",
-                ("mag_reduction",),
-                self.mag_reduction,
-            )
-        if self.mag_reduction is None and self.num_input_channels is None:
-            raise refusal(
-                "expected a number where mag_reduction is null, but got null", ("num_input_channels",), None
-            )
+        if (self.mag_reduction is None or self.use_ipd) and self.num_input_channels is None:
+            why = "mag_reduction is null" if self.mag_reduction is None else "use_ipd is true"
+            raise refusal(f"expected a number where {why}, but got null", ("num_input_channels",), None)
         return self
 
     def build(self) -> MaskEstimatorRNN:

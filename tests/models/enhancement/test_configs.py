@@ -55,8 +55,8 @@ RNN = {"num_outputs": 1, "num_subbands": 17}
             "estimator",
             "MaskEstimatorRNN",
             {**RNN, "use_ipd": True},
-            "mag_reduction",
-            "phases differ by channel, but got rms",
+            "num_input_channels",
+            "expected a number where use_ipd is true, but got null",
         ),
         (
             "estimator",
