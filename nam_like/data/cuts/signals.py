@@ -16,7 +16,7 @@ from nam_like.data.base import DataError
 from nam_like.data.cuts.decoding import EMBEDDING, REFERENCE, TARGET
 from nam_like.data.cuts.reading import ROUNDING, FloatArray, read_cut_audio, read_recording
 
-__all__ = ["common_grid", "embedding_of", "read_signals"]
+__all__ = ["common_grid", "embedding_of", "is_mixed", "read_signals"]
 
 _NAMES = {"input_signal": "recording", "target_signal": TARGET, "reference_signal": REFERENCE}
 
@@ -81,7 +81,7 @@ def read_signals(
                 sample_rate=sample_rate,
                 where=f"{where}: {name}",
             )
-        elif hasattr(cut, "tracks"):
+        elif is_mixed(cut):
             signals[key] = _read_mixed(cut, name, offset, duration, sample_rate)
             aligned.append(key)
         else:
@@ -111,9 +111,15 @@ def embedding_of(cut: Any) -> Tensor | None:
     return None
 
 
+def is_mixed(cut: Any) -> bool:
+    """Whether a cut consists of others."""
+    # Lhotse looks an attribute that is missing up in several places.
+    return "tracks" in vars(cut)
+
+
 def _parts(cut: Any) -> list[Any]:
     """The cut itself, or those that it mixes, without padding."""
-    if not hasattr(cut, "tracks"):
+    if not is_mixed(cut):
         return [cut]
     return [track.cut for track in cut.tracks if getattr(track.cut, "has_recording", False)]
 
@@ -161,7 +167,7 @@ def _read_input(
     cut: Any, offset: float, duration: float, sample_rate: int, selector: int | str | None
 ) -> FloatArray:
     where = f"cut {cut.id}: recording"
-    if hasattr(cut, "tracks"):
+    if is_mixed(cut):
         audio = read_cut_audio(cut, offset, duration, sample_rate, where)
         if selector is None:
             return audio
