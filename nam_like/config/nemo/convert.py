@@ -87,7 +87,7 @@ def _drafts(source: Source, findings: Findings) -> dict[str, Draft]:
     top.leave_out(*_TOP)
     model = top.section("model") or Section(source, ("model",), {}, findings)
     rate = model.take("sample_rate", (int, float), RATE)
-    rate_at = model.at("sample_rate") if "sample_rate" in source.tree.get("model", {}) else None
+    rate_at = None if value_at(source.tree, model.at("sample_rate")) is None else model.at("sample_rate")
     splits: dict[str, Loading | None] = {}
     for key in ("train_ds", "validation_ds", "test_ds"):
         section = model.section(key)

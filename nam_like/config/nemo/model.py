@@ -122,7 +122,7 @@ def family_of(model: Section) -> Family:
 
 def draft_net(model: Section, family: Family, draft: Draft) -> None:
     """The net."""
-    at = model.at("type") if "type" in model.source.tree.get("model", {}) else None
+    at = None if value_at(model.source.tree, model.at("type")) is None else model.at("type")
     draft.put(("net", "name"), family.net, at)
     draft.put(_NET, {})
     _channels(model, family)
@@ -155,8 +155,7 @@ def _channels(model: Section, family: Family) -> None:
     if "num_outputs" in family.options:
         return
     outputs = model.take("num_outputs", int)
-    estimator = model.source.tree.get("model", {}).get("estimator")
-    of_estimator = estimator.get("out_channels") if isinstance(estimator, dict) else None
+    of_estimator = value_at(model.source.tree, (*model.at("estimator"), "out_channels"))
     if isinstance(outputs, int) and isinstance(of_estimator, int) and outputs != of_estimator:
         model.refuse(
             "num_outputs", f"expected the estimator's out_channels, {of_estimator}, but got {outputs}"
@@ -167,11 +166,13 @@ def _channels(model: Section, family: Family) -> None:
 
 def _target(model: Section) -> None:
     """A sampler is told by its net what the estimator gives; one that says otherwise is a mistake."""
-    body = model.source.tree.get("model", {})
-    path = (*model.path, "sampler", "estimator_target")
-    given = resolved(model.source.tree, value_at(body, path[1:]), path)
-    at = model.at("estimator_target")
-    wanted = resolved(model.source.tree, body.get("estimator_target"), at) or "conditional_vector_field"
+    tree, path, at = (
+        model.source.tree,
+        (*model.at("sampler"), "estimator_target"),
+        model.at("estimator_target"),
+    )
+    given = resolved(tree, value_at(tree, path), path)
+    wanted = resolved(tree, value_at(tree, at), at) or "conditional_vector_field"
     if given is not None and given != wanted:
         message = f"expected the model's estimator_target, {wanted}, but got {given}"
         model.findings.problems.append(model.source.problem(path, message))

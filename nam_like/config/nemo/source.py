@@ -6,6 +6,7 @@ Nothing in it is constructed but plain values.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +25,7 @@ _TAG = "tag:yaml.org,2002:"
 _PLAIN = ("str", "null", "bool", "int", "float", "timestamp", "map", "seq")
 _MOST_NODES = 100_000
 _DEEPEST = 60
-_FLOAT = re.compile(
-    r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))$"
-    r"|^\.(?:nan|NaN|NAN)$"
-)
+_FLOAT = re.compile(r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+)$")
 _INT = re.compile(r"^[-+]?(?:0|[1-9][\d_]*|0x[0-9a-fA-F_]+)$")
 
 
@@ -156,7 +154,12 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, self.yaml.SequenceNode):
             return [self._made(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node)
+        value = self._scalar(node)
+        if (isinstance(value, float) and not math.isfinite(value)) or (
+            node.tag == f"{_TAG}float" and value == node.value
+        ):
+            raise self._error(at, path, f"expected a finite number, but got {node.value}")
+        return value
 
     def _mapping(self, node: Any, path: Loc) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -195,8 +198,7 @@ class _Reader:
         if kind in ("str", "int", "float") and _INT.match(text):
             return int(text.replace("_", ""), 0)
         if kind in ("str", "int", "float") and _FLOAT.match(text):
-            number = text.replace("_", "").lower()
-            return float(number.replace(".inf", "inf").replace(".nan", "nan"))
+            return float(text.replace("_", ""))
         return text
 
 
