@@ -302,6 +302,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "enhancement",
             "masks from any number of microphones in any order, by Conformers",
         ),
+        "MaskEstimatorGSS": _in(
+            f"{_ENHANCEMENT}.gss",
+            "MaskEstimatorGSS",
+            "enhancement",
+            "masks of talkers whose activity is known, from their directions; not trained",
+        ),
     },
     "mask_processor": {
         "MaskReferenceChannel": _in(
@@ -312,6 +318,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
             "MaskBasedBeamformer",
             "enhancement",
             "MVDR or Wiener filter over microphones, steered by masks",
+        ),
+        "MaskBasedDereverbWPE": _in(
+            f"{_ENHANCEMENT}.wpe",
+            "MaskBasedDereverbWPE",
+            "enhancement",
+            "late reverberation is predicted from the past and taken away",
         ),
     },
     "process": {
@@ -356,6 +368,12 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "SBSampler": _in(f"{_ENHANCEMENT}.samplers.bridge", "SBSampler", "enhancement", "back over a bridge"),
     },
     "augmentation": {
+        "ChannelAugment": _in(
+            f"{_ENHANCEMENT}.channel_augment",
+            "ChannelAugment",
+            "enhancement",
+            "random microphones in random order, while training",
+        ),
         "MaskPatches": _in(
             f"{_ENHANCEMENT}.mask_patches",
             "MaskPatches",

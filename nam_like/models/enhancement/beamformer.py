@@ -20,6 +20,7 @@ from typing_extensions import Self
 
 from nam_like.config.base import Config, Float, NonNegativeFloat, PositiveFloat, describe
 from nam_like.config.lines import refusal
+from nam_like.models.enhancement.lengths import frame_mask
 from nam_like.models.enhancement.masking import amplitude, check_limits, refuse_limits
 
 __all__ = ["MaskBasedBeamformer", "MaskBasedBeamformerConfig", "covariance"]
@@ -124,15 +125,16 @@ class MaskBasedBeamformer(nn.Module):
 
         Args:
             spectrogram: complex, ``(B, C, F, N)``.
-            frames: valid frames per item; not used, because masks are zero behind them.
+            frames: valid frames per item, ``(B,)``; only these are listened to.
             masks: ``(B, M, F, N)``; of a single one the noise is what is left of 1, of several all others.
 
         Returns:
             Complex, ``(B, M, F, N)``; ``(B, M · C, F, N)`` with an output per channel.
         """
         x = spectrogram.to(torch.complex128)
-        limited = masks.double().clamp(self.low, self.high)
-        others = 1.0 - limited if masks.shape[1] == 1 else limited.sum(dim=1, keepdim=True) - limited
+        valid = frame_mask(frames, x.shape[-1])[:, None, None, :].double()
+        limited = masks.double().clamp(self.low, self.high) * valid
+        others = valid - limited if masks.shape[1] == 1 else limited.sum(dim=1, keepdim=True) - limited
         wanted, unwanted = covariance(x, limited, self.eps), covariance(x, others, self.eps)
         filters = self._choose(self._filters(wanted, unwanted), wanted, unwanted)
         if self.normalises:

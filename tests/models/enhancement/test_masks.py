@@ -184,6 +184,22 @@ def test_a_beamformer_finds_a_source_that_it_is_told_where_to_hear() -> None:
 
 
 @pytest.mark.parametrize(
+    "config",
+    [{}, {"filter_type": "pmwf", "filter_beta": 1.0, "filter_rank": "full"}, {"ref_channel": "max_snr"}],
+)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_what_is_behind_an_item_changes_nothing_in_a_beamformer(config: dict[str, Any], outputs: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 5, 30, dtype=torch.complex64, generator=generator)
+    masks = torch.rand(2, outputs, 5, 30, generator=generator)
+    x[0, ..., 20:] = masks[0, ..., 20:] = 0  # as encoders and estimators leave it
+    beamformer = MaskBasedBeamformer(**config)
+    together = beamformer(x, torch.tensor([20, 30]), masks)
+    alone = beamformer(x[:1, ..., :20], torch.tensor([20]), masks[:1, ..., :20])
+    torch.testing.assert_close(together[:1, ..., :20], alone)
+
+
+@pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"filter_type": "gev"}, "Unknown filter type gev"),
