@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nam_like.errors import UserError
@@ -12,8 +13,11 @@ __all__ = ["KINDS", "Preset", "configs_dir", "find_preset", "preset_names", "sch
 
 KINDS = ("data", "model", "learning")
 _DEFAULT = "default"
-#: Learning JSON of nets whose optimizer keeps the classic recipe, by the beginning of their names.
-_RECIPES = {"classic": ("conditioned", "convnet", "lstm_")}
+#: Learning JSONs other than the default, and the names of the models that go with them.
+_RECIPES = {
+    "classic": ("conditioned", "convnet", "lstm_*"),
+    "cpu": ("beamformer", "mask_rnn", "mask_rnn_causal", "ncsnpp_small"),
+}
 
 
 @dataclass(frozen=True)
@@ -107,4 +111,11 @@ def find_preset(name: str, *, data: str | None = None, learning: str | None = No
 def _usual(kind: str, base: str, names: list[str]) -> str:
     """What a model JSON goes with that has no file of its own name."""
     recipes = _RECIPES if kind == "learning" else {}
-    return next((name for name, nets in recipes.items() if name in names and base.startswith(nets)), _DEFAULT)
+    return next(
+        (
+            name
+            for name, patterns in recipes.items()
+            if name in names and any(fnmatchcase(base, pattern) for pattern in patterns)
+        ),
+        _DEFAULT,
+    )

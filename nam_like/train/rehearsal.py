@@ -89,10 +89,10 @@ def rehearse_enhancement(job: Job, task: Enhancement) -> None:
             if example is None:
                 continue
             where = f"data.{split}: {example.name}"
-            if "target_signal" not in example.signals:
+            if "target_signal" not in example.signals and net.needs_target:
                 raise UserError(f"{where}: expected a target_signal to train with, but got none")
-            channels = {name: len(signal) for name, signal in example.signals.items()}
-            net.check_example(channels["input_signal"], channels["target_signal"], where)
+            inputs, targets = len(example.signals["input_signal"]), len(task.target_of(example.signals))
+            net.check_example(inputs, targets, where)
             batch = collate([_beginning(example, net.sample_rate)])
             try:
                 with torch.no_grad():

@@ -84,10 +84,10 @@ def play_examples(task: Enhancement, dataset: AbstractDataset, limit: int = MAX_
     played = []
     for index in range(min(len(dataset), limit)):
         example: Example = dataset[index]
-        noisy, target = example.signals["input_signal"], example.signals["target_signal"]
+        noisy, target = example.signals["input_signal"], task.target_of(example.signals)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix_seed(task.seed, index))
-            enhanced = net(noisy[None])[0]
+            enhanced = net.validation_answer(noisy[None], torch.tensor([noisy.shape[-1]]))[0]
         before = _as_many(noisy, len(target))
         scores = {
             name: (_score(metric, before, target), _score(metric, enhanced, target))

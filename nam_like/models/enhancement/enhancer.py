@@ -47,6 +47,7 @@ class Enhancer(AudioNet):
     Attributes:
         in_channels: channels that the net hears; None where it takes any number.
         num_outputs: channels of its answer.
+        needs_target: whether training needs targets; a net that does not takes its input for one.
         sample_rate: Hz; None until a run has seen its data.
     """
 
@@ -61,6 +62,7 @@ class Enhancer(AudioNet):
         super().__init__(sample_rate)
         self.num_outputs = num_outputs
         self.in_channels = in_channels
+        self.needs_target = True
 
     @property
     def receptive_field(self) -> None:
@@ -101,6 +103,12 @@ class Enhancer(AudioNet):
             At least these views.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define `views`")
+
+    @torch.jit.unused
+    def validation_answer(self, input_signal: Tensor, input_length: Tensor) -> Tensor:
+        """What a validation scores: the answer, unless the net practises something else in its training."""
+        answer: Tensor = self(input_signal, input_length)
+        return answer
 
     @torch.jit.unused
     def check_example(self, channels: int, target_channels: int | None, where: str) -> None:

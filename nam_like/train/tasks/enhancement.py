@@ -70,9 +70,14 @@ class Enhancement(LightningModule):
     def losses(self, batch: SpeechBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """See :class:`LightningModule`."""
         views = self.enhancer.views(
-            batch["input_signal"], batch["input_length"], batch["target_signal"], self.objective.domains
+            batch["input_signal"], batch["input_length"], self.target_of(batch), self.objective.domains
         )
         return self.objective.of_views(views)
+
+    def target_of(self, signals: Mapping[str, Tensor]) -> Tensor:
+        """The target of a batch or an example; its input, where it has none and the net needs none."""
+        alone = "target_signal" not in signals and not self.enhancer.needs_target
+        return signals["input_signal" if alone else "target_signal"]
 
     def measure(self, batch: SpeechBatch, batch_idx: int) -> None:
         """Play each example alone."""
@@ -85,7 +90,7 @@ class Enhancement(LightningModule):
                 torch.manual_seed(mix_seed(self.seed, index))
                 self._measure_example(
                     batch["input_signal"][row : row + 1, :, :length],
-                    batch["target_signal"][row : row + 1, :, :length],
+                    self.target_of(batch)[row : row + 1, :, :length],
                     index,
                 )
 
@@ -101,7 +106,7 @@ class Enhancement(LightningModule):
         self.add_to_validation(total, values, 1.0)
         if not measured:
             return
-        estimate = views["time"][0] if answers else self.enhancer(noisy, lengths)
+        estimate = views["time"][0] if answers else self.enhancer.validation_answer(noisy, lengths)
         for metric in self._metrics_of(index):
             metric.update(estimate[0].float(), target[0].float())
 
