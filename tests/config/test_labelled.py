@@ -10,7 +10,7 @@ from nam_like.config.labelled import Labelled
 from nam_like.config.model import ModelConfig
 
 METRICS = Labelled(Of("metric"))
-NET = {"name": "Linear", "config": {"receptive_field": 4}}
+RUN = {"net": {"name": "Linear", "config": {"receptive_field": 4}}, "optimizer": {"lr": 0.1}}
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_mistakes_are_placed(value: object, loc: tuple[object, ...], message: st
 
 
 def test_a_task_that_measures_nothing_itself_ranks_by_its_loss() -> None:
-    plain = ModelConfig.model_validate({"net": NET})
+    plain = ModelConfig.model_validate(RUN)
     assert plain.loss.val_loss == "mse"
-    enhancing = {"net": NET, "task": "enhancement", "loss": {"name": "DC"}}
+    enhancing = {**RUN, "task": "enhancement", "loss": {"name": "DC"}}
     assert ModelConfig.model_validate(enhancing).loss.val_loss == "total"
     chosen = {**enhancing, "metrics": {"val": {"a": "ESR"}}, "loss": {"name": "DC", "val_loss": "val_a"}}
     assert ModelConfig.model_validate(chosen).loss.val_loss == "val_a"
