@@ -58,10 +58,15 @@ class FlowMatchingEnhancer(GenerativeEnhancer):
         self.p_cond = float(p_cond)
         self.estimates_data = estimates_data
         self.ssl_pretrain_masking = ssl_pretrain_masking
+        self.needs_target = ssl_pretrain_masking is None
 
-    def condition(self, noisy: Tensor) -> Tensor:
+    def condition(self, noisy: Tensor, frames: Tensor, hide: bool) -> Tensor:
         """See the base."""
-        return torch.zeros_like(noisy) if self.p_cond == 0 else noisy
+        if self.p_cond == 0:
+            return torch.zeros_like(noisy)
+        if self.ssl_pretrain_masking is not None and hide:
+            noisy = self.ssl_pretrain_masking(noisy, frames)
+        return noisy
 
     @torch.jit.unused
     def training_condition(self, noisy: Tensor, frames: Tensor) -> Tensor:
@@ -71,12 +76,16 @@ class FlowMatchingEnhancer(GenerativeEnhancer):
             noisy: ``(B, C, F, N)``.
             frames: valid frames, ``(B,)``.
         """
-        if self.ssl_pretrain_masking is not None:
-            noisy = self.ssl_pretrain_masking(noisy, frames)
+        condition = self.condition(noisy, frames, True)
         if not self.training:
-            return self.condition(noisy)
+            return condition
         told = torch.rand(noisy.shape[0], device=noisy.device) < self.p_cond
-        return noisy * per_item(told, noisy)
+        return condition * per_item(told, noisy)
+
+    @torch.jit.unused
+    def validation_answer(self, input_signal: Tensor, input_length: Tensor) -> Tensor:
+        """See :class:`Enhancer`: of a net that is trained in advance, how well it fills in what is hidden."""
+        return mask_frames(self.answer(input_signal, input_length, True), input_length)
 
     @torch.jit.unused
     def views(

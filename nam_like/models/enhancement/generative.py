@@ -79,15 +79,25 @@ class GenerativeEnhancer(Enhancer):
 
     def enhance(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """See :class:`Enhancer`."""
+        return self.answer(audio, lengths, False)
+
+    def answer(self, audio: Tensor, lengths: Tensor, hide: bool) -> Tensor:
+        """The same; `hide` says whether what training hides of the input is hidden here, too."""
         peak = peak_of(audio, self.normalize_input)
         noisy, frames = self.encoder(audio / peak, lengths)
         with torch.no_grad():
-            clean = self.generate(noisy, self.condition(noisy), frames)
+            clean = self.generate(noisy, self.condition(noisy, frames, hide), frames)
         made: Tensor = self.decoder(clean, frames, audio.shape[-1])[0]
         return made * peak
 
-    def condition(self, noisy: Tensor) -> Tensor:
-        """What the estimator is told of a noisy spectrogram ``(B, C, F, N)`` beside the state."""
+    def condition(self, noisy: Tensor, frames: Tensor, hide: bool) -> Tensor:
+        """What the estimator is told of noisy spectrograms ``(B, C, F, N)`` beside the state.
+
+        Args:
+            noisy: the spectrograms.
+            frames: valid frames, ``(B,)``.
+            hide: whether what training hides of them is to be hidden.
+        """
         return noisy
 
     def estimate(self, state: Tensor, condition: Tensor, frames: Tensor, time: Tensor) -> Tensor:
