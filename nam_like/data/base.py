@@ -80,6 +80,7 @@ class AbstractDataset(TorchDataset[Any]):
         condition_names: names of the values of the conditions (knobs), in their order.
         output_gain: what ``y`` was multiplied by beyond the config; an export divides by it.
         uniform_length: whether all items have the same length.
+        streamed: whether it has no end and no indices, but ``stream(slot, slots, epoch)``.
         padded: whether a batch may hold items of different lengths, because :meth:`collate` pads them.
     """
 
@@ -91,6 +92,7 @@ class AbstractDataset(TorchDataset[Any]):
     output_gain: float = 1.0
     uniform_length: bool = True
     padded: bool = False
+    streamed: bool = False
 
     def __len__(self) -> int:
         raise NotImplementedError

@@ -185,7 +185,11 @@ def _build_split(
         with _located(split, *((number,) if is_list or len(specs) > 1 else ())):
             seed = mix_seed(context.seed, SPLITS.index(split), number)
             dataset = build_dataset(spec, replace(context, split=split, seed=seed))
-            if len(dataset) == 0:
+            if dataset.streamed and len(specs) > 1:
+                raise DataError(
+                    f"expected `{split}` to be one stream, whose input_cfg mixes several, but got a list"
+                )
+            if not dataset.streamed and len(dataset) == 0:
                 raise DataError("expected at least one item, but got an empty dataset")
             datasets.append(dataset)
     if not is_list and len(datasets) == 1:

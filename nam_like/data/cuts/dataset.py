@@ -31,6 +31,7 @@ class CutsDataset(AbstractDataset):
     """
 
     uniform_length = False
+    padded = True
 
     def __init__(
         self,

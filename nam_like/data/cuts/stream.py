@@ -121,6 +121,7 @@ class CutsStream(AbstractDataset):
     streamed = True
     uniform_length = False
     padded = True
+    padded = True
 
     def __init__(
         self,

@@ -314,3 +314,59 @@ def test_without_lhotse_the_extra_is_named(build: Build, monkeypatch: Any) -> No
     monkeypatch.setitem(sys.modules, "lhotse", None)
     with pytest.raises(UserError, match=r"pip install 'nam_like\[speech\]'"):
         build(cuts_path="cuts.jsonl")
+
+
+def test_what_libsndfile_cannot_seek_is_read_by_lhotse(studio: Any, build: Build) -> None:
+    """A lossy format, and a recording that Lhotse changes while it reads."""
+    time = np.arange(RATE) / RATE
+    x = 0.25 * np.sin(2 * np.pi * 440 * time)
+    import soundfile
+    from lhotse import Recording
+
+    soundfile.write(studio.folder / "x.ogg", x, RATE)
+    cut = studio.cut("x", x, x)
+    cut.recording = Recording.from_file(studio.folder / "x.ogg")
+    cut.target_recording = cut.target_recording.perturb_volume(2.0)
+    signals = build(cuts_path=studio.cuts(cut), truncate_duration=0.5, truncate_offset_type="end")[0].signals
+    assert signals["input_signal"].shape == signals["target_signal"].shape == (1, 8000)
+    assert np.allclose(signals["input_signal"][0], x[8000:], atol=0.02)
+    assert np.allclose(signals["target_signal"][0], 2 * x[8000:], atol=1e-3)
+
+
+def test_lhotse_may_not_invent_audio_and_is_left_as_it_was(studio: Any, build: Build) -> None:
+    from lhotse.audio import get_audio_duration_mismatch_tolerance
+
+    before = get_audio_duration_mismatch_tolerance()
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
+    cut = studio.cut("short", x, x)
+    cut.target_recording = cut.target_recording.perturb_volume(2.0)
+    studio.wav("short-target.wav", x[: RATE - 1600])
+    dataset = build(cuts_path=studio.cuts(cut))
+    with pytest.raises(DataError, match=r"cut short: target_recording: expected audio, but got"):
+        dataset[0]
+    assert get_audio_duration_mismatch_tolerance() == before == 0.5
+
+
+def test_datasets_travel_to_workers(studio: Any, build: Build) -> None:
+    import pickle
+
+    from nam_like.data.loader import make_dataloader
+
+    noise = studio.cuts(studio.cut("hiss", np.random.default_rng(1).uniform(-0.1, 0.1, 9000)), name="n.jsonl")
+    dataset = build(
+        cuts_path=studio.cuts(*studio.counted_cuts(8, 0.2)),
+        truncate_duration=0.1,
+        noise_path=noise,
+        rir_enabled=True,
+    )
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(copy[3].signals["input_signal"], dataset[3].signals["input_signal"])
+    options = {"batch_size": 2, "shuffle": True}
+    alone = list(make_dataloader(dataset, options, train=True, seed=5))
+    shared = list(make_dataloader(dataset, {**options, "num_workers": 2}, train=True, seed=5))
+    assert len(alone) == 4
+    for one, two in zip(alone, shared, strict=True):
+        assert torch.equal(one["input_signal"], two["input_signal"])
+        assert torch.equal(one["target_signal"], two["target_signal"])
+    targets = torch.cat([batch["target_signal"][:, 0, 0] for batch in alone])
+    assert len(set(targets.tolist())) == 8

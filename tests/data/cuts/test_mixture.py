@@ -6,12 +6,14 @@ import io
 import itertools
 import json
 import logging
+import pickle
 import tarfile
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from scipy import stats
 
 from nam_like.data.base import DataError
@@ -257,3 +259,34 @@ def test_manifests_can_be_streams(studio: Any, build: Build) -> None:
         [p.cut.id for p in itertools.islice(dataset.plans(slot, 2, 0), 2 + (slot == 0))] for slot in (0, 1)
     ]
     assert sorted(slots[0] + slots[1]) == [f"c{index}" for index in range(5)]
+
+
+def test_streams_travel_to_workers(sources: Any, build: Build) -> None:
+    dataset = build(input_cfg=every_type())
+    copy = pickle.loads(pickle.dumps(dataset))
+    for one, two in itertools.islice(zip(dataset.stream(1, 2, 3), copy.stream(1, 2, 3), strict=True), 10):
+        assert one.name == two.name
+        assert torch.equal(one.signals["input_signal"], two.signals["input_signal"])
+
+
+def test_a_data_json_names_it() -> None:
+    from nam_like.data.cuts import CutsDataset, CutsDatasetConfig
+    from nam_like.registry import DATASETS
+
+    entry = DATASETS.find("cuts")
+    assert entry.load() is CutsDataset
+    assert entry.load_config() is CutsDatasetConfig
+
+
+def test_a_run_has_a_stream_and_something_finite_to_validate_by(sources: Any) -> None:
+    from nam_like.config.data import DataConfig
+    from nam_like.data.build import build_datasets
+
+    keys = {"type": "cuts", "input_cfg": every_type()}
+    config = DataConfig.model_validate({"train": keys, "validation": {"type": "cuts", "shar_path": "x"}})
+    datasets = build_datasets(config, nx=1, folders=[sources.folder])
+    assert datasets.train.streamed
+    assert len(datasets.validation) == 4
+    pair = DataConfig.model_validate({"train": [keys, keys], "validation": keys})
+    with pytest.raises(DataError, match=r"train\[0\]: expected `train` to be one stream"):
+        build_datasets(pair, nx=1, folders=[sources.folder])
