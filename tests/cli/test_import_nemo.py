@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,7 +147,11 @@ def test_only_nemo_is_known(cli: Cli, tmp_path: Path) -> None:
     assert cli("import", "nemo", tmp_path / "gone.yaml", "b").code == 2
 
 
-def test_what_was_imported_can_be_checked(cli: Cli, tmp_path: Path) -> None:
+def test_what_was_imported_trains_and_its_weights_are_where_another_run_begins(
+    cli: Cli, tmp_path: Path
+) -> None:
+    import torch
+
     manifest = write_manifest(tmp_path)
     (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
     done = cli("import", "nemo", tmp_path / "small.yaml", tmp_path / "new", *given(manifest))
@@ -152,6 +159,37 @@ def test_what_was_imported_can_be_checked(cli: Cli, tmp_path: Path) -> None:
     assert "to be given" not in done.out
     files = [tmp_path / "new" / f"{name}.json" for name in ("data", "model", "learning")]
     assert cli("check", *files).code == 0
+    done = cli(*files, tmp_path / "out", "--no-show", full=True)
+    assert done.code == 0, done.err
+    (folder,) = [path for path in (tmp_path / "out").iterdir() if not path.is_symlink()]
+    assert (folder / "model.ts").is_file()
+
+    weights = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    weights = {key.removeprefix("net."): value for key, value in weights.items() if key.startswith("net.")}
+    archive = tmp_path / "speech.nemo"
+    write_archive(archive, {**weights, "encoder.featurizer.window": torch.ones(4)})
+    more = ["--set", f"+init_from_nemo_model={archive}"]
+    done = cli("import", "nemo", tmp_path / "small.yaml", tmp_path / "more", *given(manifest), *more)
+    assert done.code == 0, done.err
+    files = [tmp_path / "more" / f"{name}.json" for name in ("data", "model", "learning")]
+    done = cli(*files, tmp_path / "out2", "--no-show", full=True)
+    assert done.code == 0, done.err
+    assert f"{len(weights)} loaded" in done.err
+    assert "unexpected 1: encoder.featurizer.window" in done.err
+    assert "missing    0" in done.err
+
+
+def write_archive(path: Path, weights: dict[str, Any]) -> None:
+    """A ``.nemo`` archive, as NeMo writes them."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in (("model_config.yaml", b"{}"), ("model_weights.ckpt", buffer.getvalue())):
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
 
 
 def test_reading_and_mapping_need_neither_torch_nor_a_run(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nam_like.registry import did_you_mean, registry_of
 
@@ -21,15 +22,16 @@ class Alias:
         kind: of ours.
         name: of ours.
         drop: arguments that mean nothing here, with the reason.
+        fixed: arguments that can only have these values.
     """
 
     kind: str
     name: str
     drop: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 _FORWARD_STEPS = {"num_steps": "the process is continuous in time"}
-_ONE_HOT = "the best channel is taken, by a mask of zeros and one"
 
 #: last part of a ``_target_`` → ours
 ALIASES = {
@@ -43,12 +45,8 @@ ALIASES = {
     "MaskBasedBeamformer": Alias(
         "mask_processor",
         "MaskBasedBeamformer",
-        {
-            "ref_hard": _ONE_HOT,
-            "ref_hard_use_grad": _ONE_HOT,
-            "ref_subband_weighting": "all subbands count alike",
-            "num_subbands": "only a weighting of subbands needs it",
-        },
+        {"num_subbands": "only a weighting of subbands needs it"},
+        {"ref_hard": (True, 1), "ref_hard_use_grad": (False, 0), "ref_subband_weighting": (False, 0)},
     ),
     "MaskBasedDereverbWPE": Alias("mask_processor", "MaskBasedDereverbWPE"),
     "MixtureConsistencyProjection": Alias("", "MixtureConsistencyProjection"),

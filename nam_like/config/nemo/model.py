@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nam_like.config.base import describe
 from nam_like.config.errors import dotted
 from nam_like.config.locate import Loc
 from nam_like.config.nemo.aliases import alias_of, metric_name
@@ -188,6 +189,12 @@ def _put_part(part: Section, kind: str, draft: Draft, loc: Loc) -> None:
         return
     for key, why in alias.drop.items():
         part.leave_out(key, why=why)
+    for key, values in alias.fixed.items():
+        given = part.take(key, (bool, int), values[0])
+        if given not in values:
+            part.refuse(
+                key, f"expected {describe(values[0])}, for there is nothing else, but got {describe(given)}"
+            )
     part.leave_out("_convert_", "_recursive_")
     for key in part.remaining():
         if key.startswith("_"):

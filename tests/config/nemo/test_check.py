@@ -12,7 +12,7 @@ from nam_like.config.nemo.convert import convert
 from tests.config.nemo.conftest import HERE, Convert, whole
 
 BLOCKS = sorted((HERE / "blocks").glob("*.yaml"))
-ELSEWHERE = {"flow_matching_transformer", "flex_channels"}
+ELSEWHERE = {"flow_matching_transformer"}
 WHOLE = sorted(path for path in (HERE / "whole").glob("*.yaml") if path.stem not in ELSEWHERE)
 
 

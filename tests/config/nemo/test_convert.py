@@ -171,6 +171,29 @@ def test_masking():
     assert model["optimizer"]["config"]["weight_decay"] == 1e-3
 
 
+def test_beamforming(refused: Refuse):
+    config = net_of("flex_channels")["net"]["config"]
+    assert list(config) == [
+        "num_outputs",
+        "channel_augment",
+        "encoder",
+        "mask_estimator",
+        "mask_processor",
+        "decoder",
+    ]
+    assert config["mask_processor"]["config"] == {
+        "filter_type": "pmwf",
+        "filter_beta": 0.0,
+        "filter_rank": "one",
+        "ref_channel": "max_snr",
+    }
+    values = whole("flex_channels")
+    values["model"]["mask_processor"]["ref_hard"] = False
+    (problem,) = refused(values)
+    assert problem.path == "model.mask_processor.ref_hard"
+    assert "expected true" in problem.message
+
+
 def test_metrics_of_tests_are_said_to_be_left_out():
     result = convert(HERE / "whole" / "masking.yaml")
     assert "model.metrics.test.sdr_ch0: no metric of validations" in result.left_out
