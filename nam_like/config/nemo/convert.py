@@ -68,7 +68,7 @@ def convert(path: Path, overrides: Sequence[str] = ()) -> Converted:
     _raise(check_references(source))
     findings = Findings()
     drafts = _drafts(source, findings)
-    _raise(findings.problems)
+    _raise([*findings.problems, *_targets_left(source, drafts)])
     for draft in drafts.values():
         _settle_references(source, draft, drafts)
     missing = _missing(drafts)
@@ -113,6 +113,20 @@ def _drafts(source: Source, findings: Findings) -> dict[str, Draft]:
     model.close()
     top.close()
     return drafts
+
+
+def _targets_left(source: Source, drafts: dict[str, Draft]) -> list[Problem]:
+    """Targets that no table of ours knows; in our notation they would be imported."""
+    found: dict[Loc, None] = {}
+    for draft in drafts.values():
+        for loc, _ in draft.leaves():
+            for depth, part in enumerate(loc):
+                if part == "_target_":
+                    found[draft.origin_of(loc[: depth + 1]) or loc] = None
+    return [
+        source.problem(path, "expected no `_target_` here, for nothing is imported by one", key=True)
+        for path in found
+    ]
 
 
 def _settle_references(source: Source, draft: Draft, drafts: dict[str, Draft]) -> None:

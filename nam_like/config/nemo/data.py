@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nam_like.config.component import SPELLINGS
 from nam_like.config.errors import dotted
 from nam_like.config.locate import Loc
 from nam_like.config.nemo.draft import Draft
@@ -25,6 +26,8 @@ _SHARED = (
     "reference_channel_selector",
 )
 _SOURCES = ("cuts_path", "shar_path", "input_cfg", "manifest_filepath")
+#: what names a component in our notation, and would be read as such
+_NAMING = {*SPELLINGS, *(holder for holders in SPELLINGS.values() for holder in holders)}
 #: what only says how NeMo wraps a sampler
 _WRAPPING = ("concurrent_bucketing", "sampler_fusion", "sampler_weights", "multi_config")
 #: type of an item of input_cfg → the key that names what it reads
@@ -79,6 +82,10 @@ def read_split(split: Section, rate: Any) -> Loading:
     split.leave_out("normalize_input", why="NeMo does not read it here; `normalization_signal` does this")
     split.leave_out("batch_augmentor", "metadata_only", "manifest_file_type")
     split.leave_out(*_WRAPPING, why="how NeMo wraps its sampler")
+    split.leave_out("name")
+    for key in set(split.remaining()) & _NAMING:
+        split.refuse(key, f"expected a key of a NeMo dataset, but got '{key}'", unknown=True)
+        split.raw(key)
     for key in split.remaining():  # the dataset's own config knows which of them there are
         value = split.raw(key)
         if value is not None or key.endswith(("_key", "_selector")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nam_like.config.base import describe
 from nam_like.config.errors import dotted
 from nam_like.config.init_from import INIT_KEYS
 from nam_like.config.nemo.data import Loading
@@ -109,6 +110,9 @@ def _trainer(top: Section, draft: Draft, *, streamed: bool) -> None:
                 continue
             value = trainer.raw(key)
             note = ""
+            if key == "callbacks" and value:
+                trainer.refuse(key, f"expected callbacks in `exp_manager`, but got {describe(value)}")
+                continue
             if key == "devices" and value == -1:
                 value, note = "auto", "was -1"  # -1 is refused where there is no accelerator
             elif key == "strategy" and value == "ddp":

@@ -442,6 +442,28 @@ def test_mistakes_have_their_place_and_what_was_meant(
     assert found[path].line > 0
 
 
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (model(train_ds={"noise_path": {"_target_": "os.system"}}), "model.train_ds.noise_path._target_"),
+        (model(train_ds={"manifest_filepath": "a", "type": "os.system"}), "model.train_ds.type"),
+        (model(train_ds={"manifest_filepath": "a", "class_path": "os.system"}), "model.train_ds.class_path"),
+        ({"model": {}, "trainer": {"callbacks": [{"name": "os.system"}]}}, "trainer.callbacks"),
+        ({"model": {}, "trainer": {"strategy": {"_target_": "os.system"}}}, "trainer.strategy._target_"),
+        (
+            {"model": {}, "init_from_nemo_model": {"_target_": "os.system"}},
+            "init_from_nemo_model._target_",
+        ),
+        (
+            model(optim={"lr": 1.0, "betas": [{"_target_": "os.system"}]}),
+            "model.optim.betas[0]._target_",
+        ),
+    ],
+)
+def test_nothing_is_imported_by_a_target(refused: Refuse, content: dict[str, Any], path: str):
+    assert [problem.path for problem in refused(content)] == [path]
+
+
 def test_a_net_that_there_is_not_here(tmp_path: Path, refused: Refuse):
     (problem,) = refused((HERE / "whole" / "flow_matching_transformer.yaml").read_text())
     assert problem.path == "model.estimator._target_"
