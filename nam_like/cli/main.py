@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command("full", "train from three JSONs (also installed as nam_full)"),
+    "slurm": Command("slurm", "queue a training on a SLURM cluster"),
     "check": Command("check", "validate three JSONs and their audio, build the net, report, and stop"),
     "init": Command("init", "write three commented JSONs of a preset, ready to edit"),
     "import": Command("import_nemo", "make the three JSONs of a NeMo audio config (YAML)"),
