@@ -247,7 +247,8 @@ def _run(job: SlurmJob) -> list[str]:
     command = " \\\n    ".join([*lines, '"${resume[@]}" &'])
     return [
         *(_TRAP if job.requeue else []),
-        f"srun --kill-on-bad-exit=1 {command}",
+        # SLURM hands its own option to the processes no more since version 22.05.
+        f"srun --cpus-per-task={job.cpus_per_task} --kill-on-bad-exit=1 {command}",
         "run=$!",
     ]
 

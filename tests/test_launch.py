@@ -116,7 +116,9 @@ def test_a_job_ends_as_its_run_does(tmp_path: Path, cluster: Cluster) -> None:
     script = write_script(job(tmp_path, setup=("export GREETING='good morning'",)))
     assert script == tmp_path / "my runs" / "slurm" / "amp.sbatch"
     assert cluster.run(script) == 7
-    assert cluster.said() == ["srun|--kill-on-bad-exit=1|python|-m|nam_like|train|a b.json|--set|x.y=1|"]
+    assert cluster.said() == [
+        "srun|--cpus-per-task=1|--kill-on-bad-exit=1|python|-m|nam_like|train|a b.json|--set|x.y=1|"
+    ]
     assert "export GREETING='good morning'" in script.read_text()
     assert cluster.run(write_script(job(tmp_path, requeue=False))) == 7
 

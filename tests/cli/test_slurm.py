@@ -54,6 +54,7 @@ def test_the_script_runs_what_was_checked(cli: Cli, tmp_path: Path, files: list[
     words = command_of(text)
     assert words == [
         "srun",
+        "--cpus-per-task=4",
         "--kill-on-bad-exit=1",
         sys.executable,
         "-m",
