@@ -36,7 +36,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "nemo": _NEMO,
     "nemo_tarred": (*_NEMO, "shard_seed"),
 }
-_ANY = ("type", "weight", "tags", "min_duration", "max_duration")
+_SECONDS = ("min_duration", "max_duration")
+_ANY = ("type", "weight", "tags", *_SECONDS)
 _ALIASES = {"tarred_audio_filepath": "tarred_audio_filepaths"}
 
 
@@ -199,6 +200,13 @@ def _checked(item: dict[str, Any], here: str) -> dict[str, Any]:
     for key in needed:
         if item.get(key) is None:
             raise DataError(f"{here}: expected `{key}` in an item of type {kind}, but got none")
+    for key in _SECONDS:
+        value = item.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise DataError(f"{here}: expected `{key}` to be a number, but got {describe(value)}")
+    for key in _NEMO:
+        if key in item and not isinstance(item[key], str | None):
+            raise DataError(f"{here}: expected `{key}` to be a string, but got {describe(item[key])}")
     tags = item.get("tags")
     if tags is not None and not isinstance(tags, Mapping):
         raise DataError(f"{here}: expected `tags` to be an object, but got {describe(tags)}")

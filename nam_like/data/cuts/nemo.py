@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +19,8 @@ from nam_like.data.cuts.decoding import EMBEDDING, REFERENCE, TARGET, duration_o
 from nam_like.data.cuts.optional import require
 
 __all__ = ["NemoKeys", "Parts", "recording_of"]
+
+log = logging.getLogger(__name__)
 
 Parts: TypeAlias = list[tuple[str, Path | bytes]]
 """Name and content of each file whose channels belong together."""
@@ -107,18 +110,27 @@ class NemoKeys:
         if self.embedding_key:
             custom[EMBEDDING] = _embedding(item, self.embedding_key, folder, place)
         offset = float(item.get("offset") or 0.0)
-        # Manifests round durations: an end within 10 ms of the file's is the file's.
-        duration = min(duration_of(item, place), main.duration - offset)
-        if abs(main.duration - offset - duration) <= _ROUNDED:
-            duration = main.duration - offset
-        if duration <= 0:
-            raise DataError(
-                f"{place}: expected `offset` to be below the file's {main.duration:g} s, but got {offset:g} s"
-            )
+        duration = _seconds(item, offset, [main, *recordings.values()], place)
         kind = cuts.MonoCut if main.num_channels == 1 else cuts.MultiCut
         channel = main.channel_ids[0] if main.num_channels == 1 else main.channel_ids
         name = str(item.get("id", first))
         return kind(name, offset, duration, channel, recording=main, custom=custom)
+
+
+def _seconds(item: Mapping[str, Any], offset: float, recordings: Sequence[Any], place: str) -> float:
+    """How long a cut is: as its line says, but for rounding, and no longer than its file."""
+    stated = duration_of(item, place)
+    ends = [recording.duration for recording in recordings]
+    # A recording that ends early by more than rounding is told where it is read.
+    end = min((end for end in ends if ends[0] - end <= _ROUNDED), default=ends[0])
+    if offset < 0 or offset >= end:
+        raise DataError(
+            f"{place}: expected `offset` from 0 to below {end:g} s, the end, but got {offset:g} s"
+        )
+    if offset + stated > end + _ROUNDED:
+        log.warning("%s: `duration` of %g s ends behind its file, which has %g s", place, stated, ends[0])
+    near_end = offset + stated >= end - _ROUNDED
+    return float(end - offset) if near_end else stated
 
 
 def recording_of(parts: Parts, place: str) -> Any:

@@ -144,6 +144,8 @@ def _read(recording: Any, channels: Sequence[int] | None, first: int, count: int
                 duration=count / rate,
             )
     audio = np.atleast_2d(audio).astype(np.float32, copy=False)
+    if channels is not None and len(channels) > 1:
+        audio = audio[_rows(recording, channels)]
     if audio.shape[-1] != count:
         raise DataError(
             f"{where}: expected {count} samples from sample {first} on, but got {audio.shape[-1]}: the file "
@@ -152,6 +154,12 @@ def _read(recording: Any, channels: Sequence[int] | None, first: int, count: int
     if not np.isfinite(audio).all():
         raise DataError(f"{where}: expected finite samples, but got NaN or infinity")
     return audio
+
+
+def _rows(recording: Any, channels: Sequence[int]) -> list[int]:
+    """Rows of what was read, which come in the order of the file, in the order asked for."""
+    read = [channel for source in recording.sources for channel in source.channels if channel in channels]
+    return [read.index(channel) for channel in channels]
 
 
 def _read_sources(

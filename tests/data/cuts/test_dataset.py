@@ -171,12 +171,12 @@ def test_normalization(studio: Any, build: Build) -> None:
 def stereo(studio: Any) -> Any:
     x = np.stack([np.full(800, 0.1), np.full(800, 0.2), np.full(800, 0.3)])
     cut = studio.cut("many", x, x)
-    cut.custom.update(target_recording_channel_selector=2, best=1, pair=[0, 2])
+    cut.custom.update(target_recording_channel_selector=2, best=1, pair=[2, 0])
     return cut
 
 
 @pytest.mark.parametrize(
-    ("selector", "levels"), [(None, [0.1, 0.2, 0.3]), (1, [0.2]), ("best", [0.2]), ("pair", [0.1, 0.3])]
+    ("selector", "levels"), [(None, [0.1, 0.2, 0.3]), (1, [0.2]), ("best", [0.2]), ("pair", [0.3, 0.1])]
 )
 def test_channels(studio: Any, build: Build, selector: Any, levels: list[float]) -> None:
     signals = build(cuts_path=studio.cuts(stereo(studio)), channel_selector=selector)[0].signals
@@ -240,7 +240,7 @@ def test_mixed_cuts_have_their_target_where_the_track_lies(studio: Any, build: B
     assert torch.equal(y, -x)
 
 
-def test_a_manifest_of_nemo(studio: Any, build: Build) -> None:
+def test_a_manifest_of_nemo(studio: Any, build: Build, caplog: Any) -> None:
     studio.counted_cuts(2, 0.5)
     lines = [
         {"noisy": "c0.wav", "clean": "c0-target.wav", "duration": 0.4, "offset": 0.1, "text": "x"},
@@ -257,6 +257,9 @@ def test_a_manifest_of_nemo(studio: Any, build: Build) -> None:
     assert torch.equal(y, -x)
     assert float(x[0, 0]) == (1600 - 32760) / 32768
     assert dataset[1].signals["input_signal"].shape == (2, 8000)
+    whole = build(target_key="clean", **{**keys, "max_duration": None})
+    assert whole[2].signals["input_signal"].shape == (1, 8000)
+    assert "manifest.json:3: `duration` of 9 s ends behind its file, which has 0.5 s" in caplog.text
     message = r"manifest\.json:1: key 'klean' not found; keys present: noisy, clean, duration"
     with pytest.raises(DataError, match=message):
         build(target_key="klean", **keys)

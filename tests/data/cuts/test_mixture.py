@@ -243,6 +243,11 @@ def test_a_member_that_is_missing(sources: Any, build: Build) -> None:
         ([leaf(1), leaf()], "Missing dataset weight"),
         ([leaf(1), leaf(0)], "All weights must be positive"),
         ([{"type": "lhotse", "cuts_path": "x", "tags": "task"}], "expected `tags` to be an object"),
+        (
+            [{"type": "lhotse", "cuts_path": "x", "max_duration": "1"}],
+            "expected `max_duration` to be a number",
+        ),
+        ([{"type": "nemo", "manifest_filepath": "x", "input_key": 1}], "expected `input_key` to be a string"),
         ("missing.yaml", "missing.yaml"),
         (3, "expected a list of items"),
     ],
