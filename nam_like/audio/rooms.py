@@ -99,7 +99,8 @@ def synthetic_response(
             f"{rt60:g} s"
         )
     time = np.arange(samples, dtype=np.float32) / sample_rate
-    tail = rng.standard_normal(samples, dtype=np.float32) * 10.0 ** (-3.0 * time / rt60)
+    tail = rng.standard_normal(samples, dtype=np.float32)
+    tail *= np.exp(time * np.float32(-3.0 * math.log(10.0) / rt60))
     density = np.clip(time / _DENSE, 0.02, 1.0)
     tail *= rng.random(samples, dtype=np.float32) < density
     tail[:gap] = 0.0
