@@ -11,7 +11,16 @@ from nam_like.config.locate import Loc
 from nam_like.config.nemo.data import RATE, Loading, draft_data, read_split
 from nam_like.config.nemo.draft import Draft
 from nam_like.config.nemo.learning import draft_learning
-from nam_like.config.nemo.model import draft_loss, draft_metrics, draft_net, draft_task, family_of
+from nam_like.config.nemo.model import (
+    FAMILIES,
+    draft_loss,
+    draft_metrics,
+    draft_net,
+    draft_preset,
+    draft_task,
+    family_of,
+    names_a_net,
+)
 from nam_like.config.nemo.optim import draft_optimizer
 from nam_like.config.nemo.section import Findings, Section
 from nam_like.config.nemo.source import MISSING, Source, read_source
@@ -95,8 +104,12 @@ def _drafts(source: Source, findings: Findings) -> dict[str, Draft]:
     train, validation, test = splits.values()
     drafts = {"data": draft_data(train, validation, rate, rate_at, model)}
     net = Draft("model")
-    family = family_of(model)
-    draft_net(model, family, net)
+    family = FAMILIES["mask_based"]
+    if names_a_net(model):
+        family = family_of(model)
+        draft_net(model, family, net)
+    else:
+        draft_preset(model, net)
     draft_task(model, net)
     draft_loss(model, family, net)
     draft_metrics(model, net)
@@ -176,4 +189,4 @@ def _file_of(item: str) -> str:
     path = item.partition(":")[0].removeprefix("model.")
     if path.startswith(DATASETS):
         return "data"
-    return "model" if item.startswith("model.") else "learning"
+    return "model" if item.startswith("model") else "learning"

@@ -7,14 +7,26 @@ from typing import Any
 
 from nam_like.config.base import describe
 from nam_like.config.errors import dotted
+from nam_like.config.jsonc import loads
 from nam_like.config.locate import Loc
 from nam_like.config.nemo.aliases import alias_of, metric_name
 from nam_like.config.nemo.draft import Draft
 from nam_like.config.nemo.section import Section
 from nam_like.config.nemo.tree import resolved, value_at
+from nam_like.presets import find_preset
 from nam_like.registry import did_you_mean
 
-__all__ = ["FAMILIES", "Family", "draft_loss", "draft_metrics", "draft_net", "draft_task", "family_of"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "draft_loss",
+    "draft_metrics",
+    "draft_net",
+    "draft_preset",
+    "draft_task",
+    "family_of",
+    "names_a_net",
+]
 
 _NET: Loc = ("net", "config")
 
@@ -104,6 +116,8 @@ FAMILIES = {
     ),
 }
 _DEFAULT_TYPE = "mask_based"
+_PARTS = {key for family in FAMILIES.values() for key in family.parts}
+_PRESET = "enhancement/mask_rnn"
 
 
 def family_of(model: Section) -> Family:
@@ -119,6 +133,26 @@ def family_of(model: Section) -> Family:
         )
         name = _DEFAULT_TYPE
     return FAMILIES[name]
+
+
+def draft_preset(model: Section, draft: Draft) -> None:
+    """The parts of a small net that trains on a CPU, for blocks that say nothing about one."""
+    preset = loads(find_preset(_PRESET).model.read_text(encoding="utf-8"))
+    keys = ["net", *(("loss", "metrics") if not _says(model, "loss", "metrics") else ())]
+    keys += ["optimizer"] if not _says(model, "optim") else []
+    for key in keys:
+        draft.put((key,), preset[key], note=f"not in the YAML file; as in {_PRESET}")
+    model.know("type", "num_outputs", "normalize_input", *_PARTS)
+    model.findings.filled.append(f"model: {', '.join(keys)} of the preset {_PRESET}")
+
+
+def names_a_net(model: Section) -> bool:
+    """Whether a model says anything about its net."""
+    return _says(model, "type", "num_outputs", "normalize_input", *_PARTS)
+
+
+def _says(model: Section, *keys: str) -> bool:
+    return any(key in model for key in keys)
 
 
 def draft_net(model: Section, family: Family, draft: Draft) -> None:
@@ -279,7 +313,7 @@ def draft_loss(model: Section, family: Family, draft: Draft) -> None:
         _put_loss(part, draft, loc, encoded=key == "loss_encoded")
         if weights[key] is not None and draft.at(loc) is not None:
             draft.put((*loc, "weight"), weights[key], model.at(f"{key}_weight"))
-    if alone is None and not several:
+    if alone is None and not several and "loss" not in draft.value:
         draft.put(("loss",), dict(family.loss), note="not in the YAML file")
         model.findings.filled.append("model.loss")
 

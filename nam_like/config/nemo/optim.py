@@ -48,6 +48,8 @@ _LR = 1e-4
 def draft_optimizer(model: Section, draft: Draft) -> None:
     """The optimizer and the schedule."""
     optim = model.section("optim")
+    if optim is None and "optimizer" in draft.value:
+        return
     if optim is None:
         draft.put(("optimizer",), {"name": "Adam", "config": {"lr": _LR}}, note="not in the YAML file")
         model.findings.filled.append("model.optim")

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from nam_like.config import jsonc
+from nam_like.config.nemo.check import check
 from nam_like.config.nemo.convert import convert
+from nam_like.presets import find_preset
 from tests.config.nemo.conftest import HERE, Convert, Refuse, jsons, whole
 
 BLOCKS = sorted((HERE / "blocks").glob("*.yaml"))
@@ -99,11 +102,33 @@ def test_the_manifest_block():
     assert files["data_test"]["train"] == files["data"]["train"]
     assert ("model", "test_ds", "manifest_filepath") in result.missing
     assert any("data_test.json" in item for item in result.left_out)
-    # It names no net; NeMo's default type gets a small one, and this is said.
-    assert files["model"]["net"]["name"] == "MaskEnhancer"
-    assert {"model.encoder", "model.mask_estimator", "model.loss", "model.optim", "trainer"} <= set(
+    # It names no net, so it gets that of a preset, and this is said.
+    preset = jsonc.loads(find_preset("enhancement/mask_rnn").model.read_text(encoding="utf-8"))
+    assert files["model"] == {key: preset[key] for key in ("net", "loss", "metrics", "optimizer")}
+    assert result.filled == (
+        "model: net, loss, metrics, optimizer of the preset enhancement/mask_rnn",
+        "trainer",
+    )
+
+
+def test_parts_that_a_net_lacks_are_filled(converted: Convert):
+    encoder = {"_target_": "AudioToSpectrogram", "fft_length": 126, "hop_length": 63}
+    result = converted(model(type="mask_based", encoder=encoder, num_outputs=2))
+    config = jsons(result)["model"]["net"]["config"]
+    assert config["decoder"] == {
+        "name": "SpectrogramToAudio",
+        "config": {"fft_length": 126, "hop_length": 63},
+    }
+    assert config["mask_estimator"]["config"]["num_subbands"] == 64
+    assert config["mask_estimator"]["config"]["num_outputs"] == 2
+    assert {"model.decoder", "model.mask_estimator", "model.mask_processor", "model.loss"} <= set(
         result.filled
     )
+
+
+@pytest.mark.parametrize("kind", ["predictive", "score_based", "flow_matching", "schroedinger_bridge"])
+def test_a_type_alone_is_a_small_net_of_it(converted: Convert, kind: str):
+    check(converted(model(type=kind)))
 
 
 def test_the_augmentation_block():
