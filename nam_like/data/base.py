@@ -82,6 +82,8 @@ class AbstractDataset(TorchDataset[Any]):
         uniform_length: whether all items have the same length.
         streamed: whether it has no end and no indices, but ``stream(slot, slots, epoch)``.
         padded: whether a batch may hold items of different lengths, because :meth:`collate` pads them.
+        name: what reports call it; empty where it has no name.
+        lists: the files that say which audio files it has; a run records their hashes.
     """
 
     sample_rate: float | None = None
@@ -93,6 +95,8 @@ class AbstractDataset(TorchDataset[Any]):
     uniform_length: bool = True
     padded: bool = False
     streamed: bool = False
+    name: str = ""
+    lists: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         raise NotImplementedError

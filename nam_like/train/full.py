@@ -143,6 +143,12 @@ def _beginning(job: Job, command: Sequence[str]) -> dict[str, Any]:
         "overrides": list(job.config.overrides),
         "configs": {name: {"path": path, "sha256": sha256_file(path)} for name, path in sources.items()},
         "audio": [source.as_dict() for source in audio.values()],
+        "lists": [
+            {"path": str(path), "sha256": sha256_file(path)}
+            for split in (job.datasets.train, job.datasets.validation)
+            for part in split.base_datasets()
+            for path in part.lists
+        ],
         "seed": job.config.learning.seed,
         "resumed_from": None if job.resume is None else str(job.resume),
         "receptive_field": job.net.receptive_field,

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
@@ -102,6 +103,8 @@ class ManifestDataset(AbstractDataset):
         self.seed = seed
         self.reader = Reader(sample_rate)
         self.names = _names(self.entries)
+        self.lists = tuple(dict.fromkeys(Path(entry.manifest) for entry in self.entries))
+        self.name = self.lists[0].stem
         self.epoch = 0
         self._warned = False
         self._input_samples = self._samples("audio_duration")

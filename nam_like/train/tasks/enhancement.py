@@ -142,7 +142,8 @@ class Enhancement(LightningModule):
         self._names = dataset_names(dataset) if isinstance(dataset, ConcatDataset) else []
         if len(self._names) > 1 and not self.dataset_metrics:
             for name in self._names:
-                self.dataset_metrics[name] = copy.deepcopy(self.val_metrics)
+                # In training mode, as the trainer leaves everything else that it finds at the start.
+                self.dataset_metrics[name] = copy.deepcopy(self.val_metrics).train()
         super().on_validation_epoch_start()
 
     def _metrics_of(self, index: int) -> Iterator[AnyMetric]:
