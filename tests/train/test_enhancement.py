@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
 
 
 def test_it_learns(finished):
-    folder, result = finished
+    _, result = finished
     lines = (result.folder / "metrics.csv").read_text().splitlines()
     names = lines[0].split(",")
     assert {"train_loss", "train_sisdr", "val_loss", "val_sisdr"} <= set(names)
@@ -196,9 +196,8 @@ class TestStreams:
         folder = write_enhancement(tmp_path)
         cuts = []
         for number in range(4):
-            clean, noisy = (
-                lhotse.Recording.from_file(folder / f"train{number}_{kind}.wav") for kind in ("clean", "noisy")
-            )
+            stem = folder / f"train{number}"
+            clean, noisy = (lhotse.Recording.from_file(f"{stem}_{kind}.wav") for kind in ("clean", "noisy"))
             cut = noisy.to_cut()
             cut.target_recording = clean
             cuts.append(cut)

@@ -1,5 +1,6 @@
 """What only processes of their own can show: signals, and distributed training."""
 
+import csv
 import json
 import re
 import signal
@@ -7,6 +8,7 @@ import time
 
 import pytest
 from amp import nam_full, train, write_capture
+from speech import write_enhancement
 
 from nam_like.export.nam_read import load_nam
 from nam_like.train.checkpoints import RECORD, load_checkpoint
@@ -66,3 +68,26 @@ def test_two_processes_make_one_run(tmp_path):
     assert record["metrics"]["ESR"] == pytest.approx(esr, rel=1e-5)
     assert len(record["random_states"]) == 2
     assert load_nam(run / "model.nam").metadata["training"]["validation_esr"] == record["metrics"]["ESR"]
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path):
+    def trainer(**more):
+        return {"max_epochs": 3, "accelerator": "cpu", "enable_progress_bar": False, **more}
+
+    curves = []
+    for name, batch, devices in (("two", 2, {"devices": 2, "strategy": "ddp"}), ("one", 4, {"devices": 1})):
+        learning = {
+            "train_dataloader": {"batch_size": batch, "shuffle": True},
+            "trainer": trainer(**devices),
+        }
+        folder = write_enhancement(tmp_path / name, learning=learning)
+        process = nam_full(folder, "--no-plots")
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+        (run,) = runs(folder)
+        with (run / "metrics.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["val_sisdr"]]
+        names = ("train_loss", "val_loss", "val_sisdr")
+        curves.append([float(row[name]) for row in rows for name in names])
+    assert len(curves[0]) == 9
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4, abs=1e-4)
