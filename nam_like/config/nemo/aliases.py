@@ -70,7 +70,6 @@ ALIASES = {
 
 #: what torchmetrics can measure of a pair of signals
 _METRICS = (
-    "ComplexScaleInvariantSignalNoiseRatio",
     "PerceptualEvaluationSpeechQuality",
     "PermutationInvariantTraining",
     "ScaleInvariantSignalDistortionRatio",
@@ -78,7 +77,6 @@ _METRICS = (
     "ShortTimeObjectiveIntelligibility",
     "SignalDistortionRatio",
     "SignalNoiseRatio",
-    "SourceAggregatedSignalDistortionRatio",
 )
 
 

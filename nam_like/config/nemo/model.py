@@ -365,6 +365,8 @@ def _put_metric(part: Section, label: str, draft: Draft) -> None:
         return
     part.leave_out("metric_using_batch_averaging", why="every example counts alike")
     config = {key: part.raw(key) for key in part.remaining()}
+    if isinstance(config.get("metric_func"), str):  # of torchmetrics.functional.audio; no other is imported
+        config["metric_func"] = config["metric_func"].rpartition(".")[2]
     loc = ("metrics", "val", label)
     draft.put(loc, {"name": name}, part.path)
     if config:

@@ -395,6 +395,18 @@ def test_channel_is_an_option_of_a_metric(converted: Convert):
     assert files["model"]["metrics"]["val"]["snr"]["config"] == {"channel": 1}
 
 
+def test_functions_of_metrics_are_those_of_torchmetrics(converted: Convert):
+    metric = {
+        "_target_": "torchmetrics.audio.PermutationInvariantTraining",
+        "metric_func": "os.system",
+        "eval_func": "max",
+    }
+    config = jsons(converted(model(metrics={"val": {"pit": metric}})))["model"]["metrics"]["val"]["pit"][
+        "config"
+    ]
+    assert config == {"metric_func": "system", "eval_func": "max"}
+
+
 # -- refusals
 
 
