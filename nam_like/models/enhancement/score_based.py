@@ -9,13 +9,14 @@ Distribution", 2019, §4.2.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from typing_extensions import Self
 
+from nam_like.config.base import Bool
 from nam_like.config.component import Component, Of
 from nam_like.models.enhancement.enhancer import View
 from nam_like.models.enhancement.generative import (
@@ -32,7 +33,24 @@ __all__ = ["ScoreBasedEnhancer", "ScoreBasedEnhancerConfig"]
 
 
 class ScoreBasedEnhancer(GenerativeEnhancer):
-    """See this module; arguments are those of the base."""
+    """See this module.
+
+    Args:
+        scale_by_sigma: divide what the estimator says by the standard deviation at the time, so that its own
+            output is of the same size at all times, which it learns several times as fast.
+        parts: see the base.
+    """
+
+    def __init__(self, *, scale_by_sigma: bool = False, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.scale_by_sigma = scale_by_sigma
+
+    def estimate(self, state: Tensor, condition: Tensor, frames: Tensor, time: Tensor) -> Tensor:
+        """See the base."""
+        made: Tensor = self.estimator(torch.cat((state, condition), dim=1), frames, time)
+        if self.scale_by_sigma:
+            made = made / per_item(self.process.std(time), made)
+        return made
 
     @torch.jit.unused
     def views(
@@ -53,6 +71,10 @@ class ScoreBasedEnhancerConfig(GenerativeConfig):
 
     process: Annotated[Component, Of("process")] = Field(description="from clean to noisy spectrograms")
     sampler: Annotated[Component, Of("sampler")] = Field(description="how the process is run backwards")
+    scale_by_sigma: Bool = Field(
+        False,
+        description="divide the estimator's output by the standard deviation at the time; learns faster",
+    )
 
     @model_validator(mode="after")
     def _right_process(self) -> Self:
@@ -63,4 +85,9 @@ class ScoreBasedEnhancerConfig(GenerativeConfig):
     def build(self) -> ScoreBasedEnhancer:
         """Make the net."""
         process = self.process.build()
-        return ScoreBasedEnhancer(process=process, sampler=self.sampler.build(process), **self.parts())
+        return ScoreBasedEnhancer(
+            process=process,
+            sampler=self.sampler.build(process),
+            scale_by_sigma=self.scale_by_sigma,
+            **self.parts(),
+        )
