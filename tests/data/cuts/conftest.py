@@ -12,8 +12,6 @@ import soundfile
 
 from nam_like.data.base import DatasetContext
 
-lhotse = pytest.importorskip("lhotse")
-
 RATE = 16000
 
 
@@ -35,7 +33,9 @@ class Studio:
         return path
 
     def recording(self, name: str, samples: Any, rate: int = RATE, subtype: str = "PCM_16") -> Any:
-        return lhotse.Recording.from_file(self.wav(f"{name}.wav", samples, rate, subtype), name)
+        from lhotse import Recording
+
+        return Recording.from_file(self.wav(f"{name}.wav", samples, rate, subtype), name)
 
     def cut(
         self, name: str, samples: Any, target: Any = None, rate: int = RATE, target_rate: int | None = None
@@ -48,9 +48,11 @@ class Studio:
         return cut
 
     def cuts(self, *cuts: Any, name: str = "cuts.jsonl.gz") -> str:
+        from lhotse import CutSet
+
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        lhotse.CutSet.from_cuts(cuts).to_file(path)
+        CutSet.from_cuts(cuts).to_file(path)
         return str(path)
 
     def counted_cuts(self, number: int, seconds: float = 0.1, prefix: str = "c") -> list[Any]:
@@ -60,9 +62,11 @@ class Studio:
         return [self.cut(f"{prefix}{index}", x, -x) for index, x in enumerate(signals)]
 
     def shar(self, name: str, number: int, per_shard: int, prefix: str = "c", seconds: float = 0.1) -> Path:
+        from lhotse import CutSet
+
         folder = self.folder / name
         folder.mkdir(parents=True)
-        lhotse.CutSet.from_cuts(self.counted_cuts(number, seconds, prefix)).to_shar(
+        CutSet.from_cuts(self.counted_cuts(number, seconds, prefix)).to_shar(
             folder, fields={"recording": "flac", "target_recording": "flac"}, shard_size=per_shard
         )
         return folder

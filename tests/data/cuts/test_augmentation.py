@@ -12,6 +12,8 @@ import torch
 from nam_like.data.base import DataError
 
 RATE = 16000
+pytest.importorskip("lhotse")
+
 Build = Callable[..., Any]
 
 

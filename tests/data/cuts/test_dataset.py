@@ -16,6 +16,8 @@ from nam_like.errors import UserError
 
 RATE = 16000
 
+pytest.importorskip("lhotse")
+
 Build = Callable[..., Any]
 
 

@@ -20,6 +20,8 @@ from nam_like.data.base import DataError
 from nam_like.data.cuts.mixture import Mixture, load_input_cfg
 from nam_like.data.cuts.stream import draws
 
+pytest.importorskip("lhotse")
+
 Build = Callable[..., Any]
 
 

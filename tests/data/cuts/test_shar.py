@@ -16,6 +16,8 @@ from nam_like.data.base import DataError
 from nam_like.data.cuts.stream import shuffled
 from nam_like.data.stream_loader import StreamLoader
 
+pytest.importorskip("lhotse")
+
 Build = Callable[..., Any]
 
 
