@@ -8,9 +8,6 @@ Such a file is a module ``(B, C, T), optional lengths (B,) → (B, C_out, T)``. 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ import torch
 
 from nam_like.audio.multichannel import Block
 from nam_like.errors import UserError
+from nam_like.export.quiet_jit import quiet_jit
 
 __all__ = ["EnhancementModel", "choose_device", "load_model"]
 
@@ -53,7 +51,7 @@ class EnhancementModel:
         Raises:
             UserError: the net does not take it, or its answer has another length or is not finite.
         """
-        with quiet(), torch.inference_mode():
+        with quiet_jit(), torch.inference_mode():
             try:
                 made = self.net(torch.from_numpy(audio)[None].to(self.device))
             except (RuntimeError, ValueError) as error:
@@ -101,7 +99,7 @@ def load_model(path: Path | str, device: str = "auto") -> EnhancementModel:
             f"{path}: " + ("expected a file, but got a folder" if path.is_dir() else "no such file")
         )
     extra = {"nam_like.json": ""}
-    with quiet():
+    with quiet_jit():
         try:
             net = _jit.load(str(path), map_location=chosen, _extra_files=extra)
         except (RuntimeError, ValueError, OSError) as error:
@@ -176,11 +174,3 @@ def cause(error: BaseException) -> str:
     """The last line of what torch says, which tells the cause; those before are a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep torch's announcement of the end of ``torch.jit`` off the screen."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\..* is (deprecated|not supported)")
-        yield

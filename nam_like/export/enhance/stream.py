@@ -16,7 +16,8 @@ from torch import Tensor
 
 from nam_like.audio.multichannel import Block
 from nam_like.errors import UserError
-from nam_like.export.enhance.model import EnhancementModel, quiet
+from nam_like.export.enhance.model import EnhancementModel
+from nam_like.export.quiet_jit import quiet_jit
 
 __all__ = ["StreamingEnhancer", "needs_peak"]
 
@@ -84,7 +85,7 @@ class StreamingEnhancer:
             UserError: another number of channels than before.
         """
         self._received += audio.shape[1]
-        with quiet(), torch.inference_mode():
+        with quiet_jit(), torch.inference_mode():
             return self._through(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32)))
 
     def finish(self) -> Block:
@@ -95,7 +96,7 @@ class StreamingEnhancer:
         """
         if self._received == 0 or self._heard is None:
             raise UserError("expected a stream of at least one sample, but got none")
-        with quiet(), torch.inference_mode():
+        with quiet_jit(), torch.inference_mode():
             # As many frames as the whole signal has: one around every multiple of the hop.
             left = 1 + self._received // self._hop - self._frames
             zeros = (left - 1) * self._hop + self.latency - self._heard.shape[1]

@@ -14,6 +14,10 @@ from nam_like.audio.multichannel import Block
 from nam_like.errors import UserError
 from nam_like.export.enhance.files import EnhanceOptions, enhance_file
 from nam_like.export.enhance.model import EnhancementModel, load_model
+from nam_like.export.scripted import write_scripted
+from nam_like.models.enhancement.ncsnpp import NCSNpp
+from nam_like.models.enhancement.predictive import PredictiveEnhancer
+from nam_like.models.enhancement.spectrogram import AudioToSpectrogram, SpectrogramToAudio
 from tests.export.enhance.nets import First, Loud, Noisy, Same, mask_net, save
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")
@@ -157,6 +161,32 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected the output to be another file than the input"):
         enhance_file(model_of(Same()), noisy, noisy, SHORT)
     np.testing.assert_array_equal(read(noisy), audio)
+
+
+def test_what_a_run_exports_is_played(tmp_path: Path) -> None:
+    """The files of the exporter: rates, channels and answers are those of the net."""
+    audio = (0.3 * np.random.default_rng(0).standard_normal((1, 3000))).astype(np.float32)
+    noisy = write(tmp_path / "x.wav", audio, 8000)
+    parts = {"encoder": AudioToSpectrogram, "decoder": SpectrogramToAudio}
+    shape = {"fft_length": 30, "hop_length": 8}
+    small = NCSNpp(channels=[4, 4, 4], num_resolutions=2, num_res_blocks=1)
+    nets: dict[str, Any] = {
+        "mask": mask_net(),
+        "predictive": PredictiveEnhancer(
+            estimator=small, sample_rate=8000.0, **{name: part(**shape) for name, part in parts.items()}
+        ).eval(),
+    }
+    for name, net in nets.items():
+        path = tmp_path / f"{name}.ts"
+        write_scripted(net, path, {"name": name})
+        model = load_model(path, "cpu")
+        assert (model.sample_rate, model.in_channels) == (8000, net.in_channels)
+        assert model.metadata == {"name": name}
+        with torch.no_grad():
+            whole = net(torch.from_numpy(audio)[None])[0].numpy()
+        for stream in (False, True) if name == "mask" else (False,):
+            enhance_file(model, noisy, tmp_path / "y.wav", EnhanceOptions(stream=stream))
+            np.testing.assert_allclose(read(tmp_path / "y.wav"), whole, atol=2e-6)
 
 
 @pytest.mark.parametrize(
