@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import logging
 import math
@@ -88,7 +89,7 @@ class NoiseMixer:
             part = self._part(cut, channels, length - filled, rng)
             power = mean_square(part)
             if power <= 0.0:
-                log.warning("noise %s is silent where it was cut: it adds nothing", cut.id)
+                _warn_of_silence(str(cut.id))
             elif level is None:
                 level = power
             else:
@@ -123,3 +124,9 @@ class NoiseMixer:
                 )
             noise = noise[:1]
         return noise[:, :length]
+
+
+@functools.lru_cache(maxsize=1000)
+def _warn_of_silence(name: str) -> None:
+    """Once per noise and process."""
+    log.warning("noise %s is silent where it was cut: it adds nothing", name)
