@@ -36,6 +36,12 @@ _AMP = "nam_like.models.amp"
 _ENHANCEMENT = "nam_like.models.enhancement"
 _ACTIVATIONS = "nam_like.models.blocks.activations"
 
+
+def _of_speech(module: str, name: str, summary: str, task: str = "") -> Builtin:
+    """An entry of the enhancement family."""
+    return _in(f"{_ENHANCEMENT}.{module}", name, "enhancement", summary, task)
+
+
 BUILTINS: dict[str, dict[str, Builtin]] = {
     "net": {
         "WaveNet": _in(
@@ -60,38 +66,33 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "ConditionedWaveNet": _in(
             f"{_AMP}.conditioned", "ConditionedWaveNet", "amp", "WaveNet steered by knob values", "regression"
         ),
-        "PredictiveEnhancer": _in(
-            f"{_ENHANCEMENT}.predictive",
+        "PredictiveEnhancer": _of_speech(
+            "predictive",
             "PredictiveEnhancer",
-            "enhancement",
             "from the noisy spectrogram straight to the clean one",
             "enhancement",
         ),
-        "MaskEnhancer": _in(
-            f"{_ENHANCEMENT}.masked",
+        "MaskEnhancer": _of_speech(
+            "masked",
             "MaskEnhancer",
-            "enhancement",
             "masks of the noisy spectrogram, for one or several microphones",
             "enhancement",
         ),
-        "ScoreBasedEnhancer": _in(
-            f"{_ENHANCEMENT}.score_based",
+        "ScoreBasedEnhancer": _of_speech(
+            "score_based",
             "ScoreBasedEnhancer",
-            "enhancement",
             "generates clean spectrograms by reversed diffusion",
             "enhancement",
         ),
-        "FlowMatchingEnhancer": _in(
-            f"{_ENHANCEMENT}.flow_matching",
+        "FlowMatchingEnhancer": _of_speech(
+            "flow_matching",
             "FlowMatchingEnhancer",
-            "enhancement",
             "generates clean spectrograms along a flow from noise",
             "enhancement",
         ),
-        "SchroedingerBridgeEnhancer": _in(
-            f"{_ENHANCEMENT}.schroedinger_bridge",
+        "SchroedingerBridgeEnhancer": _of_speech(
+            "schroedinger_bridge",
             "SchroedingerBridgeEnhancer",
-            "enhancement",
             "generates clean spectrograms over a bridge from noisy ones",
             "enhancement",
         ),
@@ -273,112 +274,73 @@ BUILTINS: dict[str, dict[str, Builtin]] = {
         "mlflow": Builtin("pytorch_lightning.loggers:MLFlowLogger", summary="MLflow"),
     },
     "transform": {
-        "AudioToSpectrogram": _in(
-            f"{_ENHANCEMENT}.spectrogram",
-            "AudioToSpectrogram",
-            "enhancement",
-            "STFT with compressed magnitudes",
+        "AudioToSpectrogram": _of_speech(
+            "spectrogram", "AudioToSpectrogram", "STFT with compressed magnitudes"
         ),
-        "SpectrogramToAudio": _in(
-            f"{_ENHANCEMENT}.spectrogram", "SpectrogramToAudio", "enhancement", "its inverse"
-        ),
+        "SpectrogramToAudio": _of_speech("spectrogram", "SpectrogramToAudio", "its inverse"),
     },
     "estimator": {
-        "NCSNpp": _in(
-            f"{_ENHANCEMENT}.ncsnpp.model",
+        "NCSNpp": _of_speech(
+            "ncsnpp.model",
             "NCSNpp",
-            "enhancement",
             "U-net of residual blocks with an image pyramid, from spectrogram to spectrogram",
         ),
-        "MaskEstimatorRNN": _in(
-            f"{_ENHANCEMENT}.mask_rnn",
-            "MaskEstimatorRNN",
-            "enhancement",
-            "masks from a stack of recurrent layers",
+        "MaskEstimatorRNN": _of_speech(
+            "mask_rnn", "MaskEstimatorRNN", "masks from a stack of recurrent layers"
         ),
-        "MaskEstimatorFlexChannels": _in(
-            f"{_ENHANCEMENT}.flex_channels",
+        "MaskEstimatorFlexChannels": _of_speech(
+            "flex_channels",
             "MaskEstimatorFlexChannels",
-            "enhancement",
             "masks from any number of microphones in any order, by Conformers",
         ),
-        "MaskEstimatorGSS": _in(
-            f"{_ENHANCEMENT}.gss",
+        "MaskEstimatorGSS": _of_speech(
+            "gss",
             "MaskEstimatorGSS",
-            "enhancement",
             "masks of talkers whose activity is known, from their directions; not trained",
         ),
     },
     "mask_processor": {
-        "MaskReferenceChannel": _in(
-            f"{_ENHANCEMENT}.masking", "MaskReferenceChannel", "enhancement", "each mask times one channel"
+        "MaskReferenceChannel": _of_speech("masking", "MaskReferenceChannel", "each mask times one channel"),
+        "MaskBasedBeamformer": _of_speech(
+            "beamformer", "MaskBasedBeamformer", "MVDR or Wiener filter over microphones, steered by masks"
         ),
-        "MaskBasedBeamformer": _in(
-            f"{_ENHANCEMENT}.beamformer",
-            "MaskBasedBeamformer",
-            "enhancement",
-            "MVDR or Wiener filter over microphones, steered by masks",
-        ),
-        "MaskBasedDereverbWPE": _in(
-            f"{_ENHANCEMENT}.wpe",
-            "MaskBasedDereverbWPE",
-            "enhancement",
-            "late reverberation is predicted from the past and taken away",
+        "MaskBasedDereverbWPE": _of_speech(
+            "wpe", "MaskBasedDereverbWPE", "late reverberation is predicted from the past and taken away"
         ),
     },
     "process": {
-        "OrnsteinUhlenbeckVESDE": _in(
-            f"{_ENHANCEMENT}.processes.ouve",
-            "OrnsteinUhlenbeckVESDE",
-            "enhancement",
-            "diffusion from clean to noisy",
+        "OrnsteinUhlenbeckVESDE": _of_speech(
+            "processes.ouve", "OrnsteinUhlenbeckVESDE", "diffusion from clean to noisy"
         ),
-        "OptimalTransportFlow": _in(
-            f"{_ENHANCEMENT}.processes.flow",
-            "OptimalTransportFlow",
-            "enhancement",
-            "straight paths from noise to clean",
+        "OptimalTransportFlow": _of_speech(
+            "processes.flow", "OptimalTransportFlow", "straight paths from noise to clean"
         ),
-        "SBNoiseScheduleVE": _in(
-            f"{_ENHANCEMENT}.processes.bridge",
+        "SBNoiseScheduleVE": _of_speech(
+            "processes.bridge",
             "SBNoiseScheduleVE",
-            "enhancement",
             "bridge from clean to noisy, with exponentially growing noise",
         ),
-        "SBNoiseScheduleVP": _in(
-            f"{_ENHANCEMENT}.processes.bridge",
-            "SBNoiseScheduleVP",
-            "enhancement",
-            "bridge from clean to noisy, of a reference that shrinks",
+        "SBNoiseScheduleVP": _of_speech(
+            "processes.bridge", "SBNoiseScheduleVP", "bridge from clean to noisy, of a reference that shrinks"
         ),
     },
     "sampler": {
-        "PredictorCorrectorSampler": _in(
-            f"{_ENHANCEMENT}.samplers.predictor_corrector",
+        "PredictorCorrectorSampler": _of_speech(
+            "samplers.predictor_corrector",
             "PredictorCorrectorSampler",
-            "enhancement",
             "back through a diffusion, with corrections by Langevin dynamics",
         ),
-        "ConditionalFlowMatchingEulerSampler": _in(
-            f"{_ENHANCEMENT}.samplers.euler",
-            "ConditionalFlowMatchingEulerSampler",
-            "enhancement",
-            "along a flow in equal steps",
+        "ConditionalFlowMatchingEulerSampler": _of_speech(
+            "samplers.euler", "ConditionalFlowMatchingEulerSampler", "along a flow in equal steps"
         ),
-        "SBSampler": _in(f"{_ENHANCEMENT}.samplers.bridge", "SBSampler", "enhancement", "back over a bridge"),
+        "SBSampler": _of_speech("samplers.bridge", "SBSampler", "back over a bridge"),
     },
     "augmentation": {
-        "ChannelAugment": _in(
-            f"{_ENHANCEMENT}.channel_augment",
-            "ChannelAugment",
-            "enhancement",
-            "random microphones in random order, while training",
+        "ChannelAugment": _of_speech(
+            "channel_augment", "ChannelAugment", "random microphones in random order, while training"
         ),
-        "MaskPatches": _in(
-            f"{_ENHANCEMENT}.mask_patches",
-            "MaskPatches",
-            "enhancement",
-            "hides patches of frames that a net is to fill in",
+        "MaskPatches": _of_speech(
+            "mask_patches", "MaskPatches", "hides patches of frames that a net is to fill in"
         ),
     },
     "activation": {
