@@ -87,7 +87,7 @@ def test_scripted_estimators_take_any_length_and_number(config: dict[str, Any]) 
 
 def test_it_learns() -> None:
     """A gate that opens in loud frames."""
-    net = estimator(num_outputs=1, dropout=0.0, channel_reduction_type="average").train()
+    net = estimator(num_outputs=1, num_blocks=1, dropout=0.0, channel_reduction_type="average").train()
     x = spectrogram()
     loud = x.abs().mean(dim=(1, 2), keepdim=True)
     wanted = (loud > loud.median()).float().expand(-1, -1, 9, -1)
@@ -166,3 +166,36 @@ def test_impossible_nets() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             MaskEstimatorFlexChannels(**{**SMALL, **config})
+
+
+def test_a_whole_net_of_microphones_can_be_scripted() -> None:
+    """Random channels, masks from any number of them, a beamformer, and a script of it all."""
+    shape = {"fft_length": 16, "hop_length": 8}
+    net = component(
+        "net",
+        {
+            "name": "MaskEnhancer",
+            "config": {
+                "encoder": {"name": "AudioToSpectrogram", "config": shape},
+                "mask_estimator": {
+                    "name": "MaskEstimatorFlexChannels",
+                    "config": {**SMALL, "num_outputs": 1},
+                },
+                "mask_processor": {"name": "MaskBasedBeamformer", "config": {"ref_channel": "max_snr"}},
+                "decoder": {"name": "SpectrogramToAudio", "config": shape},
+                "channel_augment": {"name": "ChannelAugment", "config": {"num_channels_min": 2}},
+            },
+        },
+    ).build()
+    generator = torch.Generator().manual_seed(0)
+    audio = torch.randn(2, 4, 100, generator=generator)
+    lengths = torch.tensor([100, 70])
+    views = net.train().views(audio, lengths, audio[:, :1], ("time",))
+    views["time"][0].square().mean().backward()
+    assert all(weight.grad is not None for weight in net.parameters())
+    net.eval()
+    scripted: Any = torch.jit.script(net)
+    for channels, samples in ((1, 9), (2, 64), (4, 100)):
+        x = audio[:, :channels, :samples]
+        with torch.no_grad():
+            torch.testing.assert_close(scripted(x), net(x), rtol=1e-3, atol=1e-4)
