@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ NETS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "score": (
         "ScoreBasedEnhancer",
         "OrnsteinUhlenbeckVESDE",
-        {"name": "PredictorCorrectorSampler", "config": {"num_steps": 2}},
+        {"name": "PredictorCorrectorSampler", "config": {"num_steps": 1}},
     ),
     "scaled score": (
         "ScoreBasedEnhancer",
@@ -53,6 +54,14 @@ NETS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"name": "SBSampler", "config": {"num_steps": 2, "process": "ode"}},
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def described(kind: str, coder: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
