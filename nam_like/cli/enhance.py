@@ -67,8 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     channels = _channels(arguments.channels)
     pairs = plan(arguments.inputs, arguments.output, force=arguments.force)
-    from nam_like.export.enhance import EnhanceOptions, load_model
-    from nam_like.export.enhance.stream import needs_peak
+    from nam_like.startup import collector_resting, set_variables
+
+    set_variables()
+    with collector_resting():
+        from nam_like.export.enhance import EnhanceOptions, load_model
+        from nam_like.export.enhance.stream import needs_peak
 
     options = EnhanceOptions(
         block=arguments.block,

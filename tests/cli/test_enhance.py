@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +78,37 @@ def test_a_stream(cli: Cli, tmp_path: Path) -> None:
     assert cli("enhance", causal, noisy, "-o", tmp_path / "whole.wav").code == 0
     streamed, whole = (soundfile.read(tmp_path / name)[0] for name in ("streamed.wav", "whole.wav"))
     np.testing.assert_allclose(streamed, whole, atol=2e-6)
+
+
+PEAK = """
+import resource, sys
+from nam_like.cli.main import main
+code = main(sys.argv[1:])
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--stream"]])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, options: list[str]) -> None:
+    """Half an hour of stereo, 220 MiB as float32, takes as much memory as a minute."""
+    causal = save(mask_net(), tmp_path / "causal.ts")
+    peaks = []
+    for minutes in (1, 30):
+        noisy = tmp_path / f"{minutes}.wav"
+        second = 0.1 * np.random.default_rng(0).standard_normal((16000 * 60, 2))
+        with soundfile.SoundFile(noisy, "w", 16000, 2, "PCM_16") as file:
+            for _ in range(minutes):
+                file.write(second)
+        command = ["enhance", str(causal), str(noisy), "-o", str(tmp_path / "out"), *options]
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, *command], capture_output=True, text=True, check=True
+        )
+        code, peak = done.stdout.splitlines()[-1].split()
+        assert code == "0"
+        assert soundfile.info(tmp_path / "out" / noisy.name).frames == 16000 * 60 * minutes
+        peaks.append(int(peak) / 1024)  # MiB
+    assert peaks[1] < peaks[0] + 60
 
 
 def test_files_that_fail_do_not_stop_the_others(cli: Cli, tmp_path: Path, model: Path) -> None:

@@ -41,7 +41,16 @@ def test_importing_is_light(module: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["list", "net", "--json"], ["schema", "model"], ["init", "--list"]]
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["list", "net", "--json"],
+        ["schema", "model"],
+        ["init", "--list"],
+        ["enhance", "--help"],
+        ["slurm", "--help"],
+    ],
 )
 def test_answering_is_light(arguments: list[str], tmp_path: Path) -> None:
     code = f"""
