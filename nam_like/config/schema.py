@@ -24,6 +24,9 @@ from nam_like.registry import Entry, Registry, registry_of
 __all__ = ["generated_with", "schema_text", "schemas", "write_schemas"]
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
+#: What a value elsewhere may stand for.
+_REFERABLE = {"integer", "number", "boolean", "array"}
+_REFERENCE = r"^\$\{.+\}$"
 _NOTES = {"^_": True}
 _ELSEWHERE = [key for key in SPELLINGS if key != "name"]
 
@@ -63,6 +66,20 @@ def write_schemas(folder: Path) -> list[Path]:
     return paths
 
 
+def _or_reference(node: Any) -> Any:
+    """Let ``"${model.…}"``, which stands for a value elsewhere, stand where a number, boolean or list may."""
+    if isinstance(node, list):
+        return [_or_reference(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    walked = {key: _or_reference(item) for key, item in node.items()}
+    kinds = node.get("type")
+    listed = [kinds] if isinstance(kinds, str) else kinds
+    if isinstance(listed, list) and _REFERABLE & set(listed) and "string" not in listed:
+        walked |= {"type": [*listed, "string"], "pattern": _REFERENCE}
+    return walked
+
+
 class _Builder:
     """Collects the definitions of one file."""
 
@@ -80,7 +97,7 @@ class _Builder:
             "$schema": _DIALECT,
             "$comment": f"generated with {', '.join(generated_with())}",
             "title": self.title,
-            **self.flatten(whole),
+            **_or_reference(self.flatten(whole)),
         }
 
     def flatten(self, node: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nam_like.config.base import Config, PositiveFloat, PositiveInt
-from nam_like.models.enhancement.lengths import mask_frames
+from nam_like.models.enhancement.lengths import frame_mask, mask_frames
 
 __all__ = [
     "AudioToSpectrogram",
@@ -159,7 +159,24 @@ class SpectrogramToAudio(_Framed):
         valid = (frames - 1).clamp_min(0) * self.hop_length
         if samples is None:
             return mask_frames(audio, valid), valid
+        if bool((frames < count).any()):
+            audio = audio * self._of_valid_frames(frames, count, length)
         return audio, valid
+
+    def _of_valid_frames(self, frames: Tensor, count: int, length: int) -> Tensor:
+        """What audio is multiplied by so that frames of padding count for nothing, ``(B, 1, T)``.
+
+        The inverse transform divides by the sum of all squared windows, also of frames that are zero because
+        the item ends before them; the end of such an item would fade out.
+        """
+        counted = frame_mask(torch.cat((frames, frames.new_full((1,), count))), count)
+        window = self.window.square().reshape(1, 1, self.fft_length)
+        sums = F.conv_transpose1d(counted.unsqueeze(1).to(window.dtype), window, stride=self.hop_length)
+        half = self.fft_length // 2
+        sums = F.pad(sums, (0, max(0, length + half - sums.shape[-1])))[..., half : half + length]
+        return torch.where(
+            sums[:-1] > 1e-6, sums[-1:] / sums[:-1].clamp_min(1e-6), torch.zeros_like(sums[:-1])
+        )
 
     @torch.jit.export
     def synthesize(self, spectrogram: Tensor) -> Tensor:
