@@ -183,25 +183,16 @@ def test_init_takes_other_data_and_learning_presets(cli: Cli, tmp_path: Path) ->
 
 
 def test_the_files_of_every_preset_belong_together() -> None:
-    from nam_like.config import jsonc
-    from nam_like.config.data import DataConfig
-    from nam_like.config.learning import LearningConfig
-    from nam_like.config.model import ModelConfig
+    from nam_like.config.run import load_run
     from nam_like.presets import find_preset, preset_names
 
     for name in preset_names():
         preset = find_preset(name)
-        data, model, learning = (
-            kind.model_validate(jsonc.loads(path.read_text(encoding="utf-8")))
-            for kind, path in (
-                (DataConfig, preset.data),
-                (ModelConfig, preset.model),
-                (LearningConfig, preset.learning),
-            )
-        )
-        takes_knobs = model.net.build().num_conditions > 0
-        assert takes_knobs == (data.train[0].name == "parametric"), name
-        assert learning.export is None or not takes_knobs
+        run = load_run(preset.data, preset.model, preset.learning, [])
+        takes_knobs = getattr(run.model.net.build(), "num_conditions", 0) > 0
+        kind = "parametric" if takes_knobs else "manifest" if name.startswith("enhancement") else "paired"
+        assert {member.name for member in run.data.train} == {kind}, name
+        assert run.learning.export is None or not takes_knobs
 
 
 def test_every_preset_can_be_shown(cli: Cli) -> None:
