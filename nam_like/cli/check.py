@@ -208,8 +208,12 @@ def _text(facts: dict[str, Any]) -> str:
 def _steps_text(training: dict[str, Any]) -> str:
     size = "" if training["batch_size"] is None else f" of {training['batch_size']}"
     if training["steps_per_epoch"] is None:
-        return f"{training['max_steps']} steps{size}"
-    return f"{training['steps_per_epoch']} steps{size} per epoch"
+        return f"{_steps(training['max_steps'])}{size}"
+    return f"{_steps(training['steps_per_epoch'])}{size} per epoch"
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _split_text(split: dict[str, Any]) -> str:

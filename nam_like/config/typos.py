@@ -121,7 +121,7 @@ class _Walk:
             elif others is not False:
                 yield from self.typos(item, others, (*at, key))
             else:
-                hint = did_you_mean(key, [known for known in properties if known not in value])
+                hint = did_you_mean(key, list(properties))
                 if hint:
                     yield (*at, key), f"expected a known key, but got '{key}'{hint}", True
 

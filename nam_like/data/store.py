@@ -29,7 +29,7 @@ __all__ = ["AudioKey", "AudioSource", "AudioStore", "MappedAudio", "StoredAudio"
 _SAMPLE_BYTES = 4
 
 
-def find_file(path: str | Path, folders: Sequence[Path] = (), key: str = "path") -> Path:
+def find_file(path: str | Path, folders: Sequence[Path] = (), key: str = "path", kind: str = "file") -> Path:
     """Find a file that a config names.
 
     A relative path is looked up in the current directory first, as the field's tools do, then in each of
@@ -39,6 +39,7 @@ def find_file(path: str | Path, folders: Sequence[Path] = (), key: str = "path")
         path: as the config gives it; ``~`` is the home folder.
         folders: where else to look.
         key: the config key that holds it, for the message.
+        kind: what it should be, for the message.
 
     Returns:
         The absolute path, links resolved.
@@ -53,9 +54,10 @@ def find_file(path: str | Path, folders: Sequence[Path] = (), key: str = "path")
         if candidate.exists():
             return candidate
     if len(tried) == 1:
-        raise UserError(f"expected `{key}` to be a file, but there is no {tried[0]}")
+        raise UserError(f"expected `{key}` to be a {kind}, but there is no {tried[0]}")
     raise UserError(
-        f"expected `{key}` to be a file, but '{path}' is found neither as {' nor as '.join(map(str, tried))}"
+        f"expected `{key}` to be a {kind}, but '{path}' is found neither as "
+        f"{' nor as '.join(map(str, tried))}"
     )
 
 

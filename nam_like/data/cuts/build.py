@@ -16,10 +16,13 @@ from nam_like.data.cuts.noise import NoiseBank, NoiseMixer
 from nam_like.data.cuts.opening import Defaults, held, is_sharded, open_source, paths_of, shar_items
 from nam_like.data.cuts.optional import require
 from nam_like.data.cuts.responses import Reverberation
-from nam_like.data.cuts.sources import Limits
+from nam_like.data.cuts.shar import ShardSource
+from nam_like.data.cuts.sources import CutSource, Limits
 from nam_like.data.cuts.stream import CutsStream, Leaf
+from nam_like.data.reweighting import Member
 from nam_like.data.segments import mix_seed
 from nam_like.data.store import find_file
+from nam_like.errors import UserError
 
 if TYPE_CHECKING:
     from nam_like.data.cuts.config import CutsDatasetConfig
@@ -57,7 +60,7 @@ def build_cuts(
     )
     items = _items(config, folders)
     mixture = Mixture(items, config.reweight_temperature, strict=config.reweight_strict)
-    sources = [open_source(member.item, defaults) for member in mixture.members]
+    sources = [_open(member, defaults, mixed=config.input_cfg is not None) for member in mixture.members]
     make = _maker(config, folders)
     endless = config.shar_path is not None or config.input_cfg is not None or config.force_iterable_dataset
     if not endless or split == "validation" or config.force_finite or config.force_map_dataset:
@@ -80,6 +83,16 @@ def build_cuts(
     return CutsStream(
         leaves, make, seed=seed, shuffle_buffer_size=config.shuffle_buffer_size, mixture=mixture
     )
+
+
+def _open(member: Member, defaults: Defaults, *, mixed: bool) -> CutSource | ShardSource:
+    """Open a source; of a mixture, say which one cannot be."""
+    try:
+        return open_source(member.item, defaults)
+    except UserError as error:
+        if not mixed:
+            raise
+        raise DataError(f"{path_of(member)}: {error}") from error
 
 
 def _items(config: CutsDatasetConfig, folders: Sequence[Path]) -> list[dict[str, Any]]:

@@ -141,7 +141,9 @@ class CutsDatasetConfig(Config):
         numbers = isinstance(pair, list | tuple) and len(pair) == 2
         if not numbers or not all(isinstance(item, int | float) for item in pair) or pair[0] > pair[1]:
             raise PydanticCustomError(
-                "expected", "expected [lowest, highest] SNR in dB, but got {got}", {"got": describe(value)}
+                "expected",
+                "expected [lowest, highest] SNR in dB, but got {got}",
+                {"got": list(pair) if numbers else describe(value)},
             )
         return tuple(pair)
 

@@ -76,7 +76,7 @@ def open_source(item: Mapping[str, Any], defaults: Defaults) -> CutSource | Shar
     if kind == "lhotse_shar":
         place = item["shar_path"]
         if not isinstance(place, Mapping):
-            place = find_file(place, folders, "shar_path")
+            place = find_file(place, folders, "shar_path", "folder")
             return SharFolder(shar_fields(place), limits, item.get("slice_length", defaults.slice_length))
         found = {
             name: [str(path) for path in paths_of(files, folders, f"shar_path.{name}")]
@@ -118,7 +118,7 @@ def shar_items(given: Any, folders: Sequence[Path]) -> list[dict[str, Any]]:
     items = []
     for entry in given:
         if isinstance(entry, str):
-            weight: Any = SharFolder(shar_fields(find_file(entry, folders, "shar_path"))).count()
+            weight: Any = SharFolder(shar_fields(find_file(entry, folders, "shar_path", "folder"))).count()
             path: Any = entry
         elif isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str):
             path, weight = entry

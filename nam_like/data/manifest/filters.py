@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from nam_like.data.base import DataError
 from nam_like.data.manifest.lines import ManifestEntry
@@ -44,17 +44,17 @@ def select_entries(
             kept.append(entry)
     if not kept:
         raise DataError(_nothing_left(dropped, min_duration, max_duration))
-    LOGGER.info(
-        "Dataset loaded with %d files totalling %.2f hours",
-        len(kept),
-        _hours(entry.duration for entry in kept),
-    )
-    LOGGER.info("%d files were filtered totalling %.2f hours", len(dropped), _hours(dropped))
+    LOGGER.info("used of the manifests: %s", _amount([entry.duration for entry in kept]))
+    if dropped:
+        LOGGER.info("left out by min_duration or max_duration: %s", _amount(dropped))
     return kept
 
 
-def _hours(durations: Iterable[float]) -> float:
-    return sum(durations) / 3600.0
+def _amount(durations: Sequence[float]) -> str:
+    """``"1362 lines (2.31 h)"``."""
+    seconds, count = sum(durations), len(durations)
+    length = f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds:.1f} s"
+    return f"{count} {'line' if count == 1 else 'lines'} ({length})"
 
 
 def _nothing_left(dropped: Sequence[float], min_duration: float | None, max_duration: float | None) -> str:

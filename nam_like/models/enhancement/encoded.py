@@ -1,11 +1,41 @@
 """What the parts of a net must agree on: the encoder, the decoder, and what lies between them."""
 
+from typing import Any
+
+from pydantic_core import InitErrorDetails
+
+from nam_like.config.base import Config
 from nam_like.config.component import Component
-from nam_like.config.lines import refusal
+from nam_like.config.lines import line, refusal
 
-__all__ = ["check_pair", "check_subbands", "subbands_of"]
+__all__ = ["EnhancerConfig", "check_pair", "check_subbands", "subbands_of"]
 
+#: What people know as keys of the model, and where it is said here.
+_ELSEWHERE = {
+    "skip_nan_grad": "is a key of learning.json",
+    "max_utts_evaluation_metrics": "is `max_metric_examples` of the task `enhancement` in model.json",
+    "optim": "is `optimizer` (and its `sched` is `lr_scheduler`), beside `net` in model.json",
+    "sched": "is `lr_scheduler`, beside `net` in model.json",
+    **dict.fromkeys(
+        ("loss", "metrics", "optimizer", "lr_scheduler", "task"), "stands beside `net` in model.json"
+    ),
+    **dict.fromkeys(("train_ds", "validation_ds", "test_ds"), "is what data.json says"),
+    **dict.fromkeys(
+        ("init_from_nemo_model", "init_from_pretrained_model", "init_from_ptl_ckpt", "trainer"),
+        "is a key of learning.json",
+    ),
+}
 _SHARED = ("fft_length", "hop_length", "magnitude_power", "scale")
+
+
+class EnhancerConfig(Config):
+    """Base of the configs of nets: tells where keys belong that stand elsewhere in other tools."""
+
+    @classmethod
+    def _unknown_key(cls, key: str, suggestion: str | None, value: Any) -> InitErrorDetails:
+        if key in _ELSEWHERE:
+            return line(f"expected no `{key}`: it {_ELSEWHERE[key]}", (key,), value, "unknown_key")
+        return super()._unknown_key(key, suggestion, value)
 
 
 def check_pair(encoder: Component, decoder: Component) -> None:

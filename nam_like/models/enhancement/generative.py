@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from nam_like.config.base import Bool, Config, PositiveFloat
+from nam_like.config.base import Bool, PositiveFloat
 from nam_like.config.component import Component, Of
 from nam_like.config.lines import refusal
-from nam_like.models.enhancement.encoded import check_pair
+from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair
 from nam_like.models.enhancement.enhancer import Enhancer, full_lengths, peak_of
 from nam_like.models.enhancement.lengths import mask_frames
 
@@ -160,7 +160,7 @@ def check_part(part: Component, bases: tuple[type, ...], key: str, net: str) -> 
         )
 
 
-class GenerativeConfig(Config):
+class GenerativeConfig(EnhancerConfig):
     """What configs of these nets have in common."""
 
     encoder: Annotated[Component, Of("transform")] = Field(description="from audio to spectrograms")

@@ -8,9 +8,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from nam_like.config.base import Bool, Config, PositiveFloat, PositiveInt
+from nam_like.config.base import Bool, PositiveFloat, PositiveInt
 from nam_like.config.component import Component, Of
-from nam_like.models.enhancement.encoded import check_pair, check_subbands
+from nam_like.config.lines import refusal
+from nam_like.errors import HandshakeError
+from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair, check_subbands
 from nam_like.models.enhancement.enhancer import Enhancer, View, full_lengths, peak_of
 from nam_like.models.enhancement.lengths import mask_frames
 from nam_like.models.enhancement.masking import (
@@ -65,6 +67,16 @@ class MaskEnhancer(Enhancer):
         self.ref_channel = ref_channel
         self.normalize_input = normalize_input
 
+    @torch.jit.unused
+    def check_example(self, channels: int, target_channels: int | None, where: str) -> None:
+        """See :class:`Enhancer`; the reference channel must be there, too."""
+        super().check_example(channels, target_channels, where)
+        if self.ref_channel >= channels:
+            raise HandshakeError(
+                f"{where}: expected input_signal to have at least {self.ref_channel + 1} channels, because "
+                f"the mask_processor has the ref_channel {self.ref_channel}, but got {channels}"
+            )
+
     def enhance(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """See :class:`Enhancer`."""
         peak = peak_of(audio, self.normalize_input)
@@ -101,7 +113,7 @@ class MaskEnhancer(Enhancer):
         return views
 
 
-class MaskEnhancerConfig(Config):
+class MaskEnhancerConfig(EnhancerConfig):
     """Config of :class:`MaskEnhancer`."""
 
     encoder: Annotated[Component, Of("transform")] = Field(description="from audio to spectrograms")
@@ -127,6 +139,13 @@ class MaskEnhancerConfig(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         check_pair(self.encoder, self.decoder)
+        if self.mask_estimator.name == "MaskEstimatorGSS":
+            raise refusal(
+                "expected an estimator that needs the spectrogram alone, but got MaskEstimatorGSS, which "
+                "must be told when who is active",
+                ("mask_estimator", *self.mask_estimator.name_at),
+                self.mask_estimator.name,
+            )
         check_subbands(self.encoder, self.mask_estimator, "mask_estimator")
         check_subbands(self.encoder, self.mask_processor, "mask_processor")
         return self

@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from nam_like.config.base import Bool, Config, PositiveFloat
+from nam_like.config.base import Bool, PositiveFloat
 from nam_like.config.component import Component, Of
-from nam_like.models.enhancement.encoded import check_pair
+from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair
 from nam_like.models.enhancement.enhancer import Enhancer, View, full_lengths, peak_of
 from nam_like.models.enhancement.lengths import mask_frames
 
@@ -72,7 +72,7 @@ class PredictiveEnhancer(Enhancer):
         return views
 
 
-class PredictiveEnhancerConfig(Config):
+class PredictiveEnhancerConfig(EnhancerConfig):
     """Config of :class:`PredictiveEnhancer`."""
 
     encoder: Annotated[Component, Of("transform")] = Field(description="from audio to spectrograms")

@@ -32,12 +32,12 @@ def test_max_utts_counts_what_is_kept() -> None:
     assert len(select_entries(entries(1, 2), max_utts=0)) == 2
 
 
-def test_hours_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_how_much_there_is_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         select_entries(entries(3600, 1800, 900), max_duration=2000)
     assert caplog.messages == [
-        "Dataset loaded with 2 files totalling 0.75 hours",
-        "1 files were filtered totalling 1.00 hours",
+        "used of the manifests: 2 lines (2700.0 s)",
+        "left out by min_duration or max_duration: 1 line (1.00 h)",
     ]
 
 

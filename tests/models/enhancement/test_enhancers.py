@@ -134,7 +134,17 @@ def test_the_view_in_time_is_the_answer(name: str) -> None:
             ("config", "mask_estimator", "config", "num_subbands"),
             "expected num_subbands to be fft_length // 2 + 1 of the encoder, 32, but got 33",
         ),
+        (
+            masked(mask_estimator=transform("MaskEstimatorGSS", {})),
+            ("config", "mask_estimator", "name"),
+            "which must be told when who is active",
+        ),
         (predictive(estimater={}), ("config", "estimater"), "did you mean 'estimator'"),
+        (
+            predictive(skip_nan_grad=True),
+            ("config", "skip_nan_grad"),
+            "expected no `skip_nan_grad`: it is a key of learning.json",
+        ),
     ],
 )
 def test_parts_that_do_not_fit(config: dict[str, Any], loc: tuple[str, ...], message: str) -> None:
@@ -151,6 +161,13 @@ def test_channels_are_checked() -> None:
         net.check_example(2, 1, "a.wav")
     with pytest.raises(HandshakeError, match=r"a\.wav: expected target_signal to have 1 channels"):
         net.check_example(1, 2, "a.wav")
+
+
+def test_the_reference_channel_must_be_there() -> None:
+    net = built(masked(mask_processor={"name": "MaskReferenceChannel", "config": {"ref_channel": 2}}))
+    net.check_example(3, 1, "a.wav")
+    with pytest.raises(HandshakeError, match=r"a\.wav: .* at least 3 channels, .* ref_channel 2, but got 2"):
+        net.check_example(2, 1, "a.wav")
 
 
 def test_what_it_says_of_itself() -> None:
