@@ -150,6 +150,7 @@ def _beginning(job: Job, command: Sequence[str]) -> dict[str, Any]:
             for path in part.lists
         ],
         "seed": job.config.learning.seed,
+        "started_from": None if job.started_from is None else job.started_from.as_dict(),
         "resumed_from": None if job.resume is None else str(job.resume),
         "receptive_field": job.net.receptive_field,
         "parameters": sum(parameter.numel() for parameter in job.net.parameters()),

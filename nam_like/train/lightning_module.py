@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "LightningModule"]
 
+
 #: ``(x, *conditions, y)``, each with a leading batch axis.
 Batch = tuple[Tensor, ...]
 
@@ -250,7 +251,8 @@ class LightningModule(QueuedSteps):
             return optimizer
         steps = None
         if needs_total_steps(self.schedule):
-            steps = int(optimizer_steps(self.trainer)) if self._trainer is not None else 1000
+            known = optimizer_steps(self.trainer) if self._trainer is not None else 1000
+            steps = int(known) if math.isfinite(known) else None
         return cast(
             OptimizerLRScheduler,
             {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.schedule, optimizer, steps)},
@@ -336,9 +338,7 @@ class LightningModule(QueuedSteps):
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
         """The value called ``val_loss``; for plain MSE and ESR terms the metrics, which are exact."""
         loss = self.objective.losses.get(self.val_loss)
-        if self.val_loss.upper() in self.standard and (
-            loss is None or (isinstance(loss, waveform.MSE | waveform.ESR) and loss.pre_emphasis is None)
-        ):
+        if self.val_loss.upper() in self.standard and (loss is None or _is_plain(loss)):
             return values[self.val_loss.upper()]
         if self.val_loss not in self.val_metrics:
             return terms[self.val_loss]
@@ -397,3 +397,9 @@ class LightningModule(QueuedSteps):
         if self.trainer.world_size == 1:
             return values
         return cast(Tensor, self.trainer.strategy.reduce(values, reduce_op="sum"))
+
+
+def _is_plain(loss: Any) -> bool:
+    """Whether a loss is the very MSE or ESR that is also measured exactly."""
+    is_plain = isinstance(loss, waveform.MSE | waveform.ESR) and loss.pre_emphasis is None
+    return is_plain and getattr(loss, "domain", "time") == "time" and getattr(loss, "weight", None) is None

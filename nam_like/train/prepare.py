@@ -25,7 +25,7 @@ from nam_like.models.audio_net import AudioNet
 from nam_like.optim.build import Schedule
 from nam_like.train.ahead import reserve_memory
 from nam_like.train.checkpoints import load_net_weights
-from nam_like.train.init_from import start_from
+from nam_like.train.init_from import Report, start_from
 from nam_like.train.lightning_module import LightningModule
 from nam_like.train.loaders import train_loader, val_loader
 from nam_like.train.random_state import seed_everything
@@ -56,6 +56,7 @@ class Job:
         val_loader: validation batches.
         exporters: the components of the exporters.
         resume: the checkpoint to continue from, or None.
+        started_from: what of other models' weights it starts from; None for its own initialisation.
     """
 
     config: RunConfig
@@ -66,6 +67,7 @@ class Job:
     val_loader: BatchLoader
     exporters: list[Component]
     resume: Path | None
+    started_from: Report | None = None
 
 
 def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
@@ -80,7 +82,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
     reserve_memory(config, net)
     checkpoint = _find_resume(config, outdir, resume)
     with importable(config.folders):
-        _start_weights(config, net, resuming=checkpoint is not None)
+        started_from = _start_weights(config, net, resuming=checkpoint is not None)
         with config.placing_data_errors():
             datasets = build_datasets(config.data, net.receptive_field or 1, config.folders, learning.seed)
         _settle_rate(net, datasets)
@@ -111,6 +113,7 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         val_loader(config, datasets),
         exporters,
         checkpoint,
+        started_from,
     )
     task.rehearse(job)
     if job.resume is not None:
@@ -145,10 +148,10 @@ def build_task(config: RunConfig, net: AudioNet) -> LightningModule:
     return task
 
 
-def _start_weights(config: RunConfig, net: AudioNet, *, resuming: bool) -> None:
+def _start_weights(config: RunConfig, net: AudioNet, *, resuming: bool) -> Report | None:
     """Read the weights that training starts from, where the model or the learning JSON names them."""
     model = config.model
-    start_from(config.learning, net, config.folders, resuming)
+    report = start_from(config.learning, net, config.folders, resuming)
     if model.checkpoint_path is not None:
         load_net_weights(net, find_file(model.checkpoint_path, config.folders, "checkpoint_path"))
     if model.init_from_nam is not None:
@@ -169,6 +172,7 @@ def _start_weights(config: RunConfig, net: AudioNet, *, resuming: bool) -> None:
                 f"but got a {type(source).__name__} whose weights differ in name or shape, "
                 f"'{different[0]}' among them",
             ) from error
+    return report
 
 
 def _settle_rate(net: AudioNet, datasets: Datasets) -> None:

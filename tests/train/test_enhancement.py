@@ -185,6 +185,7 @@ def test_pre_trained_weights_are_taken(tmp_path, caplog):
     job = prepare(load(again), again / "out")
     wanted = torch.load(first.folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(value, wanted[f"net.{name}"]) for name, value in job.net.state_dict().items())
+    assert job.started_from.as_dict()["missing"] == ()
 
 
 class TestStreams:
