@@ -24,6 +24,7 @@ from nam_like.config.base import (
 from nam_like.config.lines import line
 from nam_like.data.base import AbstractDataset, DatasetContext
 from nam_like.data.cuts.build import build_cuts
+from nam_like.data.store import find_file
 
 __all__ = ["CutsDatasetConfig"]
 
@@ -187,6 +188,10 @@ class CutsDatasetConfig(Config):
             UserError: a file is missing, or Lhotse is not installed.
             DataError: a manifest or archive is wrong.
         """
-        return build_cuts(
-            self, tuple(Path(folder) for folder in context.folders), context.split, context.seed
-        )
+        folders = tuple(Path(folder) for folder in context.folders)
+        dataset = build_cuts(self, folders, context.split, context.seed)
+        given = self.cuts_path or self.manifest_filepath or []
+        named = [given] if isinstance(given, str) else given
+        dataset.lists = tuple(find_file(path, folders, "cuts_path") for path in named)
+        dataset.name = dataset.lists[0].name.partition(".")[0] if dataset.lists else ""
+        return dataset

@@ -375,3 +375,9 @@ def test_datasets_travel_to_workers(studio: Any, build: Build) -> None:
         assert torch.equal(one["target_signal"], two["target_signal"])
     targets = torch.cat([batch["target_signal"][:, 0, 0] for batch in alone])
     assert len(set(targets.tolist())) == 8
+
+
+def test_a_run_can_record_what_it_was_trained_on(studio: Any, build: Build) -> None:
+    path = studio.cuts(*studio.counted_cuts(1), name="street.jsonl.gz")
+    dataset = build(cuts_path=path)
+    assert ([str(item) for item in dataset.lists], dataset.name) == ([path], "street")
