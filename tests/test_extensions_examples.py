@@ -17,6 +17,7 @@ import torch
 from nam_like import extensions
 from nam_like.cli.full import main as nam_full
 from nam_like.config.component import component
+from nam_like.export.quiet_jit import quiet_jit
 from nam_like.registry import kinds, registry_of
 from tests.conftest import Run
 
@@ -221,3 +222,169 @@ def test_the_impulse_response_of_another_net_is_refused(
     tiny_run.learning["export"] = ["impulse_response"]
     assert nam_full([*tiny_run.write(), "-np"]) == 2
     assert "expected a Linear net" in capsys.readouterr().err
+
+
+# -- parts of enhancement nets
+
+STFT = {"fft_length": 62, "hop_length": 16}
+TRANSFORMS = {
+    "encoder": {"name": "AudioToSpectrogram", "config": STFT},
+    "decoder": {"name": "SpectrogramToAudio", "config": STFT},
+}
+MASKS = {"name": "ConvolutionalMasks", "config": {"num_subbands": 32, "width": 8, "layers": 3}}
+
+
+def enhancer(name: str, **config: Any) -> Any:
+    torch.manual_seed(0)
+    return make("net", name, **{**TRANSFORMS, **config}).build()
+
+
+def masked(**config: Any) -> Any:
+    parts = {"mask_estimator": MASKS, "mask_processor": {"name": "PartialMask"}}
+    return enhancer("MaskEnhancer", **{**parts, **config})
+
+
+@pytest.fixture
+def speech_run(tmp_path: Path) -> Path:
+    """Three pairs of tones and tones in noise, their manifests, and three JSONs without a net."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(3):
+        clean = 0.3 * np.sin(2 * np.pi * 300 * (number + 1) * np.arange(4000) / 8000)
+        for kind, samples in (("clean", clean), ("noisy", clean + 0.2 * rng.standard_normal(4000))):
+            soundfile.write(tmp_path / f"{kind}{number}.wav", samples, 8000)
+        pair = {"noisy": f"noisy{number}.wav", "clean": f"clean{number}.wav", "duration": 0.5}
+        lines.append(json.dumps(pair))
+    (tmp_path / "train.json").write_text("\n".join(lines[:2]))
+    (tmp_path / "val.json").write_text(lines[2])
+    return tmp_path
+
+
+def test_a_run_of_an_enhancement_net_made_of_examples(speech_run: Path) -> None:
+    estimator = {"name": "ConvolutionalMasks", "config": {"num_subbands": 32, "width": 8, "layers": 3}}
+    transform = {"filters": 32, "length": 16}
+    files = {
+        "data": {
+            "type": "manifest",
+            "common": {"sample_rate": 8000, "input_key": "noisy", "target_key": "clean"},
+            "train": {"manifest_filepath": "train.json"},
+            "validation": {"manifest_filepath": "val.json"},
+        },
+        "model": {
+            "net": {
+                "name": "MaskEnhancer",
+                "config": {
+                    "encoder": {"name": "LearnedAnalysis", "config": transform},
+                    "mask_estimator": estimator,
+                    "mask_processor": {"name": "PartialMask", "config": {"attenuation_db": 30}},
+                    "decoder": {"name": "LearnedSynthesis", "config": transform},
+                    "channel_augment": {"name": "DeadMicrophones", "config": {"probability": 0.5}},
+                },
+            },
+            "optimizer": {"lr": 0.01},
+            "loss": {"terms": {"sisdr": {"name": "SDR", "config": {"scale_invariant": True}}}},
+        },
+        "learning": {"trainer": {"max_epochs": 40, "accelerator": "cpu", "check_val_every_n_epoch": 40}},
+    }
+    for name, value in files.items():
+        (speech_run / f"{name}.json").write_text(json.dumps(value))
+    paths = [str(speech_run / f"{name}.json") for name in files]
+    assert nam_full([*paths, str(speech_run / "out"), "--no-show", "--no-plots"]) == 0
+    folder = speech_run / "out" / "latest"
+    assert (folder / "model.ts").is_file()
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        losses = [float(row["train_loss"]) for row in csv.DictReader(file) if row["train_loss"]]
+    assert losses[-1] < losses[0] - 3.0  # dB
+
+
+@pytest.mark.parametrize("samples", [16, 100, 1001])
+def test_enhancers_of_examples_as_torchscript(samples: int) -> None:
+    ncsn = {"in_channels": 2, "channels": [4, 4], "num_res_blocks": 1, "num_resolutions": 1}
+    ncsn |= {"conditioned_on_time": True}
+    nets = [
+        masked(),
+        enhancer(
+            "FlowMatchingEnhancer",
+            estimator={"name": "NCSNpp", "config": ncsn},
+            process={"name": "OptimalTransportFlow"},
+            sampler={"name": "SlowStartEuler", "config": {"num_steps": 2}},
+        ),
+        enhancer(
+            "SchroedingerBridgeEnhancer",
+            estimator={"name": "NCSNpp", "config": ncsn},
+            process={"name": "BrownianBridge"},
+            sampler={"name": "SBSampler", "config": {"num_steps": 2}},
+        ),
+    ]
+    x = torch.randn(2, 1, samples)
+    for net in nets:
+        with quiet_jit():
+            scripted = torch.jit.script(net.eval())
+        torch.manual_seed(1)
+        ours = net(x)
+        torch.manual_seed(1)
+        torch.testing.assert_close(scripted(x), ours)
+        assert ours.shape == x.shape
+
+
+def test_padding_changes_no_mask() -> None:
+    net = masked().eval()
+    x = torch.randn(1, 1, 700)
+    padded = torch.nn.functional.pad(x, (0, 500))
+    torch.testing.assert_close(net(padded, torch.tensor([700]))[..., :700], net(x), atol=1e-6, rtol=1e-5)
+
+
+def test_a_partial_mask_leaves_what_it_says() -> None:
+    processor = make("mask_processor", "PartialMask", attenuation_db=20).build()
+    spectrogram = torch.randn(1, 2, 3, 4, dtype=torch.complex64)
+    frames = torch.tensor([4])
+    nothing = processor(spectrogram, frames, torch.zeros(1, 1, 3, 4))
+    torch.testing.assert_close(nothing, 0.1 * spectrogram[:, :1])
+    everything = processor(spectrogram, frames, torch.ones(1, 1, 3, 4))
+    torch.testing.assert_close(everything, spectrogram[:, :1])
+
+
+def test_dead_microphones_die_as_often_as_they_should() -> None:
+    augmentation = make("augmentation", "DeadMicrophones", probability=0.25).build()
+    torch.manual_seed(0)
+    heard = augmentation(torch.ones(2000, 3, 2))
+    assert (heard[:, 0] == 1).all()
+    assert heard[:, 1:].mean() == pytest.approx(0.75, abs=0.03)
+    assert (heard[..., 0] == heard[..., 1]).all()
+    assert (augmentation.eval()(torch.ones(9, 3, 2)) == 1).all()
+
+
+def test_the_brownian_bridge_against_its_closed_form() -> None:
+    bridge = make("process", "BrownianBridge", c=0.5).build()
+    time = torch.tensor([0.0, 0.2, 0.5, 1.0])
+    variance = bridge.std(time) ** 2  # whose root magnifies the rounding near its ends
+    torch.testing.assert_close(variance, 0.5 * time * (1 - time), atol=1e-6, rtol=1e-5)
+    clean, noisy = torch.full((4, 1), 2.0), torch.full((4, 1), 6.0)
+    torch.testing.assert_close(bridge.mean(clean, noisy, time)[:, 0], 2.0 + 4.0 * time)
+
+
+def test_slow_start_steps_end_where_the_flow_does() -> None:
+    process = make("process", "OptimalTransportFlow").build()
+    sampler = make("sampler", "SlowStartEuler", num_steps=4, power=2).build(process)
+    assert [sampler.time(index) for index in range(5)] == pytest.approx(
+        [0, 1 / 16, 1 / 4, 9 / 16, 1], abs=1e-7
+    )
+    state = torch.zeros(1, 1, 1, 1)
+    for index in range(4):
+        state = sampler.update(index, state, torch.full_like(state, 3.0), state)
+    assert float(state) == pytest.approx(3.0, rel=1e-5)  # a constant field, followed from 0 to 1
+
+
+def test_learned_filters_at_any_length() -> None:
+    encoder = make("transform", "LearnedAnalysis", filters=6, length=8).build()
+    decoder = make("transform", "LearnedSynthesis", filters=6, length=8).build()
+    x = torch.randn(2, 1, 50)
+    found, frames = encoder(x, torch.tensor([50, 21]))
+    assert frames.tolist() == [13, 6]
+    assert (found[1, :, :, 6:] == 0).all()
+    # Frame n covers the hop before sample 4 n and the one behind it, as convolution in NumPy has it.
+    taps = encoder.filters.weight[2, 0].detach().numpy()
+    window = x[0, 0, 8 - 4 : 8 + 4].numpy()
+    assert float(found[0, 0, 2, 2]) == pytest.approx(max(0.0, float(window @ taps)), rel=1e-4, abs=1e-6)
+    audio, samples = decoder(found, frames, 50)
+    assert (audio.shape, samples.tolist()) == ((2, 1, 50), [48, 20])
