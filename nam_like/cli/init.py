@@ -12,7 +12,8 @@ from nam_like.errors import UserError
 EXAMPLES = """examples:
   nam_like init --list
   nam_like init amp/a1_standard my_amp
-  nam_like init lstm_1x16 my_amp --x dry.wav --y wet.wav --learning cpu"""
+  nam_like init lstm_1x16 my_amp --x dry.wav --y wet.wav --learning cpu
+  nam_like init mask_rnn my_enhancer --train train.json --validation val.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the presets and stop")
     parser.add_argument("--x", metavar="DRY", help="the dry recording, to be named in data.json")
     parser.add_argument("--y", metavar="WET", help="the wet recording, to be named in data.json")
+    parser.add_argument("--train", metavar="MANIFEST", help="the training manifest, to be named in data.json")
+    parser.add_argument("--validation", metavar="MANIFEST", help="the same for validation")
     parser.add_argument(
         "--data", metavar="NAME", help="another data preset of the family, as in --data two_pairs"
     )
@@ -48,6 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
         if value is not None:
             texts[data] = _with_path(texts[data], key, value)
+    for split in ("train", "validation"):
+        value = getattr(arguments, split)
+        if value is not None:
+            texts[data] = _with_path(texts[data], "manifest_filepath", value, split)
     texts = {path: _with_local_schema(text, path.stem) for path, text in texts.items()}
     for kind in KINDS:
         if schema_file(kind).is_file():
@@ -62,19 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _with_path(text: str, key: str, value: str) -> str:
-    """`text` with the first value of `key` replaced.
+def _with_path(text: str, key: str, value: str, split: str = "") -> str:
+    """`text` with the values of `key` replaced; where a split is named, the first one in that.
 
     Raises:
         UserError: the data JSON of the preset has no such key.
     """
     import json
 
-    pattern = re.compile(rf'("{key}"\s*:\s*)"(?:[^"\\]|\\.)*"')
+    before = rf'"{split}"\s*:\s*\{{[^{{}}]*?' if split else ""
+    pattern = re.compile(rf'({before}"{key}"\s*:\s*)"(?:[^"\\]|\\.)*"')
     changed, count = pattern.subn(lambda match: match[1] + json.dumps(value, ensure_ascii=False), text)
     if not count:
+        where = f"'{key}' in `{split}`" if split else f"'{key}'"
         raise UserError(
-            f"expected the preset's data.json to have '{key}', but it has none: leave the option out"
+            f"expected the preset's data.json to have {where}, but it has none: leave the option out"
         )
     return changed
 

@@ -167,6 +167,20 @@ def test_init_writes_three_files_that_keep_their_comments(cli: Cli, tmp_path: Pa
     assert cli("init", "amp/a1_standard", folder, "--force").code == 0
 
 
+def test_init_names_manifests_where_they_belong(cli: Cli, tmp_path: Path) -> None:
+    from nam_like.config.jsonc import loads
+
+    names = ("--train", "a/t.json", "--validation", 'v"1".json')
+    assert cli("init", "mask_rnn", tmp_path / "speech", *names).code == 0
+    data = loads((tmp_path / "speech" / "data.json").read_text(encoding="utf-8"))
+    assert data["train"]["manifest_filepath"] == "a/t.json"
+    assert data["validation"]["manifest_filepath"] == 'v"1".json'
+    done = cli("init", "a1_nano", tmp_path / "amp", "--train", "t.json")
+    assert done.code == 2
+    assert "to have 'manifest_filepath' in `train`, but it has none" in done.err
+    assert not (tmp_path / "amp").exists()
+
+
 def test_init_of_an_unknown_preset_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     done = cli("init", "a1_standart", tmp_path / "new")
     assert done.code == 2
