@@ -15,7 +15,8 @@ KINDS = ("data", "model", "learning")
 _DEFAULT = "default"
 #: Learning JSONs other than the default, and the names of the models that go with them.
 _RECIPES = {
-    "classic": ("conditioned", "convnet", "lstm_*"),
+    "classic": ("conditioned",),
+    "lstm": ("lstm_*",),
     "cpu": ("beamformer", "mask_rnn", "mask_rnn_causal", "ncsnpp_small"),
 }
 
