@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 from nam_like.audio.mixing import mean_square
 from nam_like.errors import UserError
@@ -53,6 +52,8 @@ def reverberate(signal: FloatArray, response: FloatArray) -> FloatArray:
     Raises:
         UserError: the response is empty or silent.
     """
+    from scipy import fft
+
     direct = int(np.argmax(np.abs(response))) if response.size else 0
     if not response.size or response[direct] == 0:
         raise UserError("expected a room impulse response with a sample that is not 0, but got silence")
