@@ -15,6 +15,8 @@ from nam_like.models.enhancement.ncsnpp.blocks import (
     GaussianFourierProjection,
     ResidualBlock,
     conv,
+    doubled,
+    halved,
     linear,
 )
 
@@ -114,13 +116,13 @@ class UNet(nn.Module):
         for i, block in enumerate(self.input_blocks):
             if i % self.per_resolution == 0:
                 if i > 0:
-                    image, h = F.avg_pool2d(image, 2), F.avg_pool2d(h, 2)
+                    image, h = halved(image), halved(h)
                     if valid is not None:
                         valid = torch.div(valid + 1, 2, rounding_mode="floor")
                 for r, lift in enumerate(self.input_pyramid):
                     if r * self.per_resolution == i:
-                        h = _masked((h + lift(image)) / math.sqrt(2.0), valid)
-            h = _masked(block(h, embedding), valid)
+                        h = _masked(lift(image).add_(h).mul_(math.sqrt(0.5)), valid)
+            h = block(h, embedding, valid)
             history.append(h)
         return h, valid, history
 
@@ -136,12 +138,10 @@ class UNet(nn.Module):
         out = torch.zeros_like(x)
         for i, block in enumerate(self.output_blocks):
             if i > 0 and i % self.per_resolution == 0:
-                h = F.interpolate(h, scale_factor=2.0, mode="bilinear", align_corners=False)
                 if valid is not None:
                     valid = valid * 2
-                h = _masked(h, valid)
-            h = _masked((h + history.pop()) / math.sqrt(2.0), valid)
-            h = _masked(block(h, embedding), valid)
+                h = doubled(h, valid)
+            h = block((h + history.pop()).mul_(math.sqrt(0.5)), embedding, valid)
             for r, project in enumerate(self.projection_blocks):
                 if (self.resolutions - r) * self.per_resolution == i + 1:
                     out = out + F.interpolate(project(h), size=[x.shape[-2], x.shape[-1]], mode="nearest")
