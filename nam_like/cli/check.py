@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do all that a run does before its first step; nothing is written but what --render asks for."""
     from nam_like import extensions
+    from nam_like.errors import UserError
 
+    if arguments.render < 0:
+        raise UserError(f"expected `--render` to be at least 0, but got {arguments.render}")
     if not arguments.no_extensions:
         extensions.load_extensions()
     from nam_like.config.run import load_run

@@ -82,6 +82,7 @@ def rehearse_enhancement(job: Job, task: Enhancement) -> None:
         UserError: an example has no target or other channels than the net, or the net refuses it.
     """
     net = task.enhancer
+    _check_rates(job, task)
     state = torch.get_rng_state()
     try:
         for split in ("train", "validation"):
@@ -104,6 +105,19 @@ def rehearse_enhancement(job: Job, task: Enhancement) -> None:
                 ) from error
     finally:
         torch.set_rng_state(state)
+
+
+def _check_rates(job: Job, task: Enhancement) -> None:
+    """Refuse metrics that are told another sample rate than the validation has."""
+    rate = job.datasets.validation.sample_rate
+    for name, metric in task.val_metrics.items():
+        told = getattr(metric, "fs", None)
+        if rate is not None and told is not None and told != rate:
+            raise job.config.error(
+                "model",
+                ("metrics",),
+                f"expected `fs` of {name} to be the {rate:g} Hz of the validation, but got {told}",
+            )
 
 
 def _first_example(dataset: object) -> Example | None:

@@ -159,6 +159,15 @@ def test_channels_that_do_not_fit(tmp_path):
     assert "input_channel_selector" in str(error)
 
 
+def test_metrics_of_another_rate(tmp_path):
+    pytest.importorskip("pystoi")
+    metrics = {"val": {"stoi": {"name": "STOI", "config": {"fs": 2 * RATE}}}}
+    error = refused(write_enhancement(tmp_path, model={"metrics": metrics}))
+    assert f"expected `fs` of val_stoi to be the {RATE} Hz of the validation, but got {2 * RATE}" in str(
+        error
+    )
+
+
 def test_amp_data_for_an_enhancer(tmp_path):
     folder = write_enhancement(tmp_path)
     sf.write(folder / "x.wav", 0.1 * np.random.default_rng(0).normal(size=4000), RATE)

@@ -17,7 +17,7 @@ from nam_like.data.manifest.channels import Selector
 from nam_like.data.manifest.lines import ManifestEntry
 from nam_like.data.manifest.overlap import shared_entries
 from nam_like.data.manifest.reading import Reader, read_embedding
-from nam_like.data.manifest.segment import SegmentError, Span, choose, samples_in, whole_span
+from nam_like.data.manifest.segment import TOLERANCE, SegmentError, Span, choose, samples_in, whole_span
 from nam_like.data.segments import mix_seed
 from nam_like.data.speech_batch import Example, collate
 
@@ -31,6 +31,9 @@ CHECKED_AT_START = 64
 """Entries, spread over all, whose headers are looked at before training."""
 NORMALIZATION_FLOOR = 1e-8
 """Added to the peak that signals are divided by, so that silence stays silence."""
+
+UNEQUAL = 0.1
+"""Files of one entry that differ by more may not be a pair (s)."""
 
 _AUDIO = ("input", "target", "reference")
 _REFERENCE_DRAW = 1  # tells the random place of a reference from that of its input
@@ -107,6 +110,7 @@ class ManifestDataset(AbstractDataset):
         self.name = self.lists[0].stem
         self.epoch = 0
         self._warned = False
+        self._compared = False
         self._input_samples = self._samples("audio_duration")
         self._reference_samples = self._samples("reference_duration")
         self._check_some()
@@ -179,7 +183,9 @@ class ManifestDataset(AbstractDataset):
         for index in indices:
             entry = self.entries[index]
             try:
-                for role in self.spans(index):
+                spans = self.spans(index)
+                self._compare_lengths(entry)
+                for role in spans:
                     self.reader.check(entry.files[role], self.selectors.get(role), _selector_key(role))
             except AudioError as error:
                 raise DataError(f"{entry.place}: {error}") from error
@@ -238,6 +244,25 @@ class ManifestDataset(AbstractDataset):
                 max(lengths[:leading]) / self.sample_rate,
             )
         return span
+
+    def _compare_lengths(self, entry: ManifestEntry) -> None:
+        """Log once where the files of an entry are not equally long, though it means all of the shortest."""
+        paths = [path for role in ("input", "target") for path in entry.files.get(role, ())]
+        lengths = [(self.reader.length(path) / self.sample_rate, path) for path in paths]
+        (least, shortest), (most, longest) = min(lengths), max(lengths)
+        if self._compared or entry.offset or most - least < UNEQUAL or entry.duration < least - TOLERANCE:
+            return
+        self._compared = True
+        LOGGER.warning(
+            "%s: %s has %.6g s, but %s has %.6g s: the first %.6g s are used; do they belong together? "
+            "(said once)",
+            entry.place,
+            shortest,
+            least,
+            longest,
+            most,
+            min(least, entry.duration),
+        )
 
     def _check_some(self) -> None:
         """Look at entries spread over all: what is wrong with one is often wrong with all."""

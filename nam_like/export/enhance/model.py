@@ -104,8 +104,8 @@ def load_model(path: Path | str, device: str = "auto") -> EnhancementModel:
             net = _jit.load(str(path), map_location=chosen, _extra_files=extra)
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
-                f"{path}: expected a TorchScript file, such as an enhancement run exports, but it cannot be "
-                f"read: {cause(error)}"
+                f"{path}: expected a TorchScript file, as an enhancement run exports it (model.ts), but it "
+                f"cannot be read: {cause(error).partition('. ')[0]}"
             ) from error
     metadata = _metadata(extra["nam_like.json"])
     _check_call(path, net)

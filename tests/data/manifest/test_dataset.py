@@ -157,6 +157,22 @@ def test_a_line_beyond_its_file_is_reported_once(
     assert "manifest.json:1: the entry goes to 0.3 s, but" in caplog.text
 
 
+def test_files_of_other_lengths_are_reported_once(
+    write: Write, dataset: MakeDataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    write("a.wav", ramp(1600))
+    write("b.wav", ramp(8000))
+    pair = {"x": "a.wav", "y": "b.wav"}
+    keys = {"input_key": "x", "target_key": "y"}
+    with caplog.at_level(logging.WARNING):
+        dataset([{**pair, "duration": 0.05}, {"x": "b.wav", "y": "b.wav", "duration": 0.5}], **keys)
+        assert not caplog.messages  # a part that both have, and a pair
+        dataset([{**pair, "duration": 0.1}] * 2, **keys)
+    (message,) = caplog.messages
+    assert "a.wav has 0.1 s, but" in message
+    assert "b.wav has 0.5 s: the first 0.1 s are used; do they belong together?" in message
+
+
 def test_an_offset_behind_the_end(write: Write, dataset: MakeDataset) -> None:
     write("a.wav", ramp(4000))
     with pytest.raises(DataError, match=r"manifest.json:2: expected `offset` to be less than the 0.25 s"):
