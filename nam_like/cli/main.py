@@ -32,6 +32,7 @@ COMMANDS = {
     "schema": Command("schema", "JSON Schemas of the three files, and the reference of all options"),
     "render": Command("render", "play a WAV through a .nam file"),
     "enhance": Command("enhance", "make noisy audio clean with an exported enhancement net"),
+    "score": Command("score", "score an exported enhancement net on the validation files of a data JSON"),
     "info": Command("info", "what a .nam file holds"),
     "eval": Command("evaluate", "compare a .nam file with a recording of the gear"),
     "bench": Command("bench", "how fast a .nam file plays on this machine, by block size"),

@@ -14,7 +14,7 @@ from nam_like.config.errors import ConfigError, Problem
 from nam_like.config.paths import PathError
 from nam_like.config.unfilled import unfilled
 
-__all__ = ["Files", "in_order", "read_files"]
+__all__ = ["Files", "in_order", "read_document", "read_files"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,32 @@ def read_files(
         if problems:  # told at once; what else is wrong shows when PyTorch has been imported
             raise ConfigError(in_order(problems, documents), complete=False)
     return Files(documents, tuple(overrides), tuple(problems))
+
+
+def read_document(
+    name: str, path: str | PathLike[str], overrides: Sequence[str] = ()
+) -> tuple[dict[str, Document], list[Problem]]:
+    """Read one of the files alone, with its overrides and references to itself.
+
+    Args:
+        name: ``data``, ``model`` or ``learning``.
+        path: the file.
+        overrides: as of ``--set``.
+
+    Returns:
+        The file by its name, and what is wrong so far.
+
+    Raises:
+        ConfigError: values say ``???``.
+    """
+    documents = {name: Document.read(name, Path(path))}
+    problems = [document.unreadable for document in documents.values() if document.unreadable]
+    problems += _apply_overrides(documents, overrides)
+    to_be_given = _to_be_given(documents)
+    problems += _resolve_references(documents)
+    if to_be_given:
+        raise ConfigError(in_order(problems + to_be_given, documents), complete=False)
+    return documents, problems
 
 
 def _to_be_given(documents: dict[str, Document]) -> list[Problem]:

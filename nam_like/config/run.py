@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,10 +20,10 @@ from nam_like.config.importable import importable
 from nam_like.config.learning import LearningConfig
 from nam_like.config.model import ModelConfig
 from nam_like.config.phrases import phrased
-from nam_like.config.reading import Files, in_order, read_files
+from nam_like.config.reading import Files, in_order, read_document, read_files
 from nam_like.errors import UserError
 
-__all__ = ["RunConfig", "check_run", "load_run"]
+__all__ = ["RunConfig", "check_run", "load_data", "load_run"]
 
 _Model = TypeVar("_Model", bound=Config)
 
@@ -66,13 +66,8 @@ class RunConfig:
         Raises:
             ConfigError: in place of a :class:`UserError` that knows its dataset.
         """
-        try:
+        with _placing(self.sources["data"]):
             yield
-        except UserError as error:
-            if not error.place or isinstance(error, ConfigError):
-                raise
-            loc = self.sources["data"].key_at_fault(error.place, error.reason)
-            raise self.error("data", loc, error.reason) from error
 
     def error(self, root: str, loc: tuple[str | int, ...], message: str) -> ConfigError:
         """An exception to raise for a mistake found later, placed at a value of one of the files."""
@@ -116,6 +111,41 @@ def check_run(files: Files) -> RunConfig:
     if problems or data is None or model is None or learning is None:
         raise ConfigError(in_order(problems, documents))
     return RunConfig(data, model, learning, documents, files.overrides)
+
+
+def load_data(
+    path: str | PathLike[str], overrides: Sequence[str] = ()
+) -> tuple[DataConfig, Callable[[], AbstractContextManager[None]]]:
+    """Read and check a data JSON alone.
+
+    Args:
+        path: the file.
+        overrides: ``"data.common.sample_rate=8000"``.
+
+    Returns:
+        The config, and what makes a block in which mistakes in the recordings are placed at their key.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    documents, problems = read_document("data", path, overrides)
+    with importable(_folders(documents)):
+        data = _validate(DataConfig, documents["data"], problems)
+    if problems or data is None:
+        raise ConfigError(in_order(problems, documents))
+    return data, lambda: _placing(documents["data"])
+
+
+@contextmanager
+def _placing(document: Document) -> Iterator[None]:
+    """Place what a dataset finds wrong with the recordings at the key of the data JSON that it is about."""
+    try:
+        yield
+    except UserError as error:
+        if not error.place or isinstance(error, ConfigError):
+            raise
+        problem = document.problem(document.key_at_fault(error.place, error.reason), error.reason)
+        raise ConfigError([problem]) from error
 
 
 def _folders(documents: dict[str, Document]) -> list[Path]:

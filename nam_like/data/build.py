@@ -31,6 +31,7 @@ __all__ = [
     "build_dataset",
     "build_datasets",
     "init_dataset",
+    "init_split",
     "register_dataset_initializer",
 ]
 
@@ -153,9 +154,21 @@ def init_dataset(
     )
     if nx is None:
         nx = _nx_of(data.train[0].config)
+    return init_split(data, split, nx=nx, folders=folders, seed=seed)
+
+
+def init_split(
+    data: DataConfig, split: Split, *, nx: int = 1, folders: Sequence[Path] = (), seed: int = 0
+) -> AbstractDataset:
+    """Build one split of a data config; arguments as for :func:`init_dataset`.
+
+    Raises:
+        UserError: the dataset cannot be built.
+    """
+    specs = getattr(data, split)
     context = DatasetContext(nx, tuple(Path(folder) for folder in folders), AudioStore(), split, seed)
-    context.store.mapped = MemoryPlan.of(data).is_mapped(data.train, context)
-    return _build_split(split, data.train, context, data.train_is_list)
+    context.store.mapped = MemoryPlan.of(data).is_mapped(specs, context)
+    return _build_split(split, specs, context, getattr(data, f"{split}_is_list"))
 
 
 def register_dataset_initializer(name: str, constructor: Any = None, overwrite: bool = False) -> Any:
