@@ -17,7 +17,7 @@ _DEFAULT = "default"
 _RECIPES = {
     "classic": ("conditioned",),
     "lstm": ("lstm_*",),
-    "cpu": ("beamformer", "mask_rnn", "mask_rnn_causal", "ncsnpp_small"),
+    "cpu": ("beamformer", "dereverb", "mask_rnn", "mask_rnn_causal", "ncsnpp_small"),
 }
 
 
