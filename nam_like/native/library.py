@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 VARIABLE = "NAM_LIKE_NATIVE"
 CHOICES = ("auto", "avx512", "avx2", "neon", "portable", "off")
 #: What `NAM_ABI_VERSION` in csrc/api.h must be.
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from nam_like.native.library import load
 
-__all__ = ["Cut", "Weights", "plain", "play", "train"]
+__all__ = ["CallFields", "Cut", "GradientFields", "Weights", "lstm_library", "plain", "play", "train"]
 
 State = tuple[Tensor, Tensor]
 
@@ -161,7 +161,7 @@ class Call:
     def __init__(
         self, x: Tensor, state: State, weights: Weights, cut: Cut, instructions: int | None = None
     ) -> None:
-        self.library = _library()
+        self.library = lstm_library()
         self.x = x
         hidden, cell = (part.detach() for part in state)
         if hidden.stride() != cell.stride() or hidden.stride(2) != 1:
@@ -268,7 +268,8 @@ def _pointers(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_void_p]
     return (ctypes.c_void_p * len(addresses))(*addresses)
 
 
-def _library() -> ctypes.CDLL:
+def lstm_library() -> ctypes.CDLL:
+    """The library, with the functions for LSTMs declared."""
     loaded = load()
     if loaded is None:
         raise RuntimeError("the native kernels are switched off or were not built")

@@ -62,11 +62,8 @@ class GradientFields(ctypes.Structure):
 
 def obstacle(*tensors: Tensor) -> str:
     """Why the kernels do not cover maps and weights; empty where they do."""
-    library = load()
-    if library is None:
+    if load() is None:
         return status()
-    if not hasattr(library.handle, "nam_norm_conv_forward"):
-        return "the native library is from before these kernels (install again)"
     return next(filter(None, map(_obstacle_of, tensors)), "")
 
 

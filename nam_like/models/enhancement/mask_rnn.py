@@ -1,17 +1,20 @@
 """Masks from a recurrent net."""
 
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from typing_extensions import Self
 
 from nam_like.config.base import Bool, Config, Float, PositiveInt
 from nam_like.config.lines import refusal
+from nam_like.models.blocks.native import fits, is_hooked
 from nam_like.models.enhancement.features import SpectrogramFeatures
 from nam_like.models.enhancement.lengths import mask_frames
+from nam_like.native import lstm_layer
 
 __all__ = ["MaskEstimatorRNN", "MaskEstimatorRNNConfig"]
 
@@ -107,10 +110,7 @@ class MaskEstimatorRNN(nn.Module):
             ``(B, num_outputs, F, N)`` from 0 to 1; zero behind the valid frames.
         """
         x = self._projected(spectrogram, frames)
-        # Packed, so that what a backward direction hears begins at the end of each item.
-        packed = pack_padded_sequence(x, frames.cpu(), batch_first=True, enforce_sorted=False)
-        heard, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=x.shape[1])
-        return mask_frames(self._masks(x, heard), frames)
+        return mask_frames(self._masks(x, self._heard(x, frames)), frames)
 
     @torch.jit.export
     def stream_frames(self, spectrogram: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -147,6 +147,28 @@ class MaskEstimatorRNN(nn.Module):
             features.reshape(batch, channels * width, count).transpose(1, 2)
         )
         return projected
+
+    def _heard(self, x: Tensor, frames: Tensor) -> Tensor:
+        """What the recurrent layers make of ``(B, N, num_features)``."""
+        if not is_scripting():  # noqa: SIM102 - TorchScript leaves out what is behind this condition alone
+            if self._is_native(x):
+                return lstm_layer.play(cast("nn.LSTM", self.rnn), x, frames)
+        lengths = frames.cpu()
+        if int(lengths.min()) >= x.shape[1]:
+            whole: Tensor = self.rnn(x)[0]
+            return whole
+        # Packed, so that what a backward direction hears begins at the end of each item.
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        heard, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=x.shape[1])
+        return heard
+
+    @torch.jit.unused
+    def _is_native(self, x: Tensor) -> bool:
+        """Whether the kernels play the recurrent layers."""
+        rnn = self.rnn
+        return (
+            isinstance(rnn, nn.LSTM) and fits(x) and not is_hooked([rnn]) and not lstm_layer.obstacle(rnn, x)
+        )
 
     def _masks(self, x: Tensor, heard: Tensor) -> Tensor:
         """What the dense layers make of what the recurrent ones heard: ``(B, num_outputs, F, N)``."""

@@ -22,22 +22,22 @@ struct LstmCall {
     ptrdiff_t start_layer, start_batch;
     // Four per layer: input matrix (4H, I), recurrent matrix (4H, H), two biases (4H) or null; gates i, f, g, o.
     const float* const* weights;
-    const float* head_weight;  // (H)
+    const float* head_weight;  // (H); null: no head, and y are the last layer's h, (batch, steps, H)
     const float* head_bias;    // (1) or null
 
-    float* y;           // (batch, steps)
+    float* y;           // (batch, steps), or as head_weight says
     float* hidden_end;  // (layers, batch, H), or null
     float* cell_end;
     float* record;  // what the backward pass needs, or null
 };
 
 struct LstmGradients {
-    const float* y;  // (batch, steps)
+    const float* y;  // like LstmCall::y
     float* x;        // (batch, steps, inputs), or null where nobody asks for it
     float* hidden_start;  // (layers, batch, H)
     float* cell_start;
     float* const* weights;  // as in LstmCall; null entries are left out
-    float* head_weight;
+    float* head_weight;  // null without a head
     float* head_bias;
 };
 

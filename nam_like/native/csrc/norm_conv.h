@@ -58,7 +58,8 @@ MapTiles map_tiles(const NormConv& call, int length);
 
 // Floats that the packed weights take in one direction.
 NAM_KERNEL(size_t, norm_conv_packed_size, (const nam::NormConv& call))
-NAM_KERNEL(void, norm_conv_pack, (const nam::NormConv& call, bool backward, int product, float* packed))
+// Packs part 0 ≤ part < parts of the weights.
+NAM_KERNEL(void, norm_conv_pack, (const nam::NormConv& call, bool backward, int part, int parts, float* packed))
 // Mean and squared deviations of a plane.
 NAM_KERNEL(nam::Moments, map_moments, (const float* plane, ptrdiff_t n))
 NAM_KERNEL(size_t, norm_conv_scratch, (int inputs, int outputs, const nam::MapTiles& tiles))

@@ -62,7 +62,8 @@ void find_statistics(const NormConv& call, float eps, int threads) {
 }
 
 void pack(const NormConv& call, bool backward, int threads, float* packed) {
-    parallel_for(threads, PRODUCTS, [&](int k, int) { NAM_CALL(norm_conv_pack)(call, backward, k, packed); });
+    parallel_for(threads, threads,
+                 [&](int part, int) { NAM_CALL(norm_conv_pack)(call, backward, part, threads, packed); });
 }
 
 // From Σ dn and Σ dn · x̂ of tiles to the gradients of γ and β, and what norm_back_plane needs.

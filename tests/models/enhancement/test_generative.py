@@ -140,7 +140,7 @@ def test_scripted_nets_take_any_length_and_batch(kind: str) -> None:
             torch.manual_seed(1)
             expected = net(x, lengths)
             torch.manual_seed(1)
-            torch.testing.assert_close(scripted(x, lengths), expected, rtol=0, atol=1e-5)
+            torch.testing.assert_close(scripted(x, lengths), expected, rtol=1e-5, atol=1e-5)
             assert expected.shape == x.shape
             assert torch.isfinite(expected).all()
             assert expected.any()

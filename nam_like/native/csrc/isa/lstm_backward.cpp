@@ -101,7 +101,8 @@ private:
             packed += layer.packed_size();
             sums += layer.forward_size();
         }
-        head(chunk, packed, sums);
+        if (call_.head_weight) head(chunk, packed, sums);
+        else take_hidden(chunk);
         for (int l = call_.layers - 1; l >= 0; --l) {
             const Layer layer(call_, l);
             const Buffers b = buffers(l);
@@ -173,6 +174,18 @@ private:
                 }
             }
         sums[layer.units] += bias;
+    }
+
+    // The same where y are the last layer's h.
+    void take_hidden(const Chunk& chunk) const {
+        const Layer layer(call_, call_.layers - 1);
+        float* out = above();
+        for (int t = 0; t < chunk.length; ++t)
+            for (int s = 0; s < samples_; ++s, out += layer.units) {
+                const ptrdiff_t row = static_cast<ptrdiff_t>(first_sample_ + s) * call_.steps + chunk.begin + t;
+                std::memcpy(out, out_.y + row * layer.hidden, layer.hidden * sizeof(float));
+                std::memset(out + layer.hidden, 0, (layer.units - layer.hidden) * sizeof(float));
+            }
     }
 
     void recurrence(int l, const Layer& layer, const Buffers& b, const float* weights, const Chunk& chunk, int t) const {

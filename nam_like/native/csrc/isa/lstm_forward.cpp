@@ -148,7 +148,8 @@ private:
             for (int t = 0; t < chunk.length; ++t) step(l, layer, weights, chunk, t);
             weights += layer.packed_size();
         }
-        head(chunk, weights);
+        if (call_.head_weight) head(chunk, weights);
+        else give_hidden(chunk);
         for (int l = 0; l < call_.layers; ++l) {  // the last h are the first sources of the next chunk
             const Layer layer(call_, l);
             float* rows = memory(l).rows;
@@ -228,6 +229,16 @@ private:
                 for (int v = 1; v < layer.vectors; ++v) product += load(h + v * W) * load(weight + v * W);
                 y[t] = sum(product) + bias;
             }
+        }
+    }
+
+    void give_hidden(const Chunk& chunk) const {
+        const Layer layer(call_, call_.layers - 1);
+        const float* rows = memory(call_.layers - 1).rows + samples_ * layer.stride;
+        for (int s = 0; s < samples_; ++s) {
+            float* y = call_.y + (static_cast<ptrdiff_t>(first_ + s) * call_.steps + chunk.begin) * layer.hidden;
+            for (int t = 0; t < chunk.length; ++t, y += layer.hidden)
+                std::memcpy(y, rows + (t * samples_ + s) * layer.stride, layer.hidden * sizeof(float));
         }
     }
 

@@ -87,7 +87,8 @@ void lstm_pack(const LstmCall& call, float* packed) {
         packed += layer.input_back_size();
     }
     const Layer any(call, 0);
-    for (int unit = 0; unit < any.units; ++unit) packed[unit] = unit < any.hidden ? call.head_weight[unit] : 0.0f;
+    for (int unit = 0; unit < any.units; ++unit)
+        packed[unit] = call.head_weight && unit < any.hidden ? call.head_weight[unit] : 0.0f;
 }
 
 void lstm_collect(const LstmCall& call, const LstmGradients& gradients, const float* sums, int tasks) {
@@ -111,6 +112,7 @@ void lstm_collect(const LstmCall& call, const LstmGradients& gradients, const fl
                         }
                     }
     }
+    if (!gradients.head_weight) return;
     const Layer any(call, 0);
     for (int unit = 0; unit < any.hidden; ++unit)
         gradients.head_weight[unit] = total(sums, at + unit, tasks, size);

@@ -5,16 +5,16 @@
 namespace nam::NAM_ISA {
 namespace {
 
-// The six combinations of three weights along the height.
-NAM_INLINE float combined(int product, float w0, float w1, float w2) {
-    switch (product) {
-        case 0: return 0.25f * w0;
-        case 1: return (-1.0f / 6.0f) * (w0 + w1 + w2);
-        case 2: return (-1.0f / 6.0f) * (w0 - w1 + w2);
-        case 3: return (1.0f / 24.0f) * (w0 + 2.0f * w1 + 4.0f * w2);
-        case 4: return (1.0f / 24.0f) * (w0 - 2.0f * w1 + 4.0f * w2);
-        default: return w2;
-    }
+// The six combinations of three weights along the height, each to its product's part of the packed weights.
+NAM_INLINE void combine_weights(float w0, float w1, float w2, float* to, size_t each) {
+    const float even = (-1.0f / 6.0f) * (w0 + w2), odd = (-1.0f / 6.0f) * w1;
+    const float even2 = (1.0f / 24.0f) * (w0 + 4.0f * w2), odd2 = (1.0f / 12.0f) * w1;
+    to[0] = 0.25f * w0;
+    to[each] = even + odd;
+    to[2 * each] = even - odd;
+    to[3 * each] = even2 + odd2;
+    to[4 * each] = even2 - odd2;
+    to[5 * each] = w2;
 }
 
 }  // namespace
@@ -24,20 +24,21 @@ size_t norm_conv_packed_size(const NormConv& call) {
 }
 
 // Backward, inputs and outputs change places, and the taps run the other way in both directions.
-void norm_conv_pack(const NormConv& call, bool backward, int product, float* packed) {
+void norm_conv_pack(const NormConv& call, bool backward, int part, int parts, float* packed) {
     const int channels = backward ? call.inputs : call.outputs, others = backward ? call.outputs : call.inputs;
     const ptrdiff_t of_input = 9, of_output = of_input * call.inputs;
     const ptrdiff_t of_channel = backward ? of_input : of_output, of_other = backward ? of_output : of_input;
-    float* to = packed + product * packed_size(channels, 3 * others);
-    for (int c = 0; c < channels;) {  // in the order of pack_weights
-        const int block = next_block(channels - c);
+    const size_t each = packed_size(channels, 3 * others);
+    for (int c = 0, index = 0, block; c < channels; c += block, ++index) {  // in the order of pack_weights
+        block = next_block(channels - c);
+        if (index % parts != part) continue;
+        float* to = packed + packed_size(c, 3 * others);
         for (int j = 0; j < others; ++j)
             for (int tap = 0; tap < 3; ++tap)
-                for (int i = 0; i < block; ++i) {
+                for (int i = 0; i < block; ++i, ++to) {
                     const float* w = call.weight + (c + i) * of_channel + j * of_other + (backward ? 2 - tap : tap);
-                    *to++ = backward ? combined(product, w[6], w[3], w[0]) : combined(product, w[0], w[3], w[6]);
+                    combine_weights(w[backward ? 6 : 0], w[3], w[backward ? 0 : 6], to, each);
                 }
-        c += block;
     }
 }
 
