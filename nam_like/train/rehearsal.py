@@ -98,6 +98,8 @@ def rehearse_enhancement(job: Job, task: Enhancement) -> None:
             try:
                 with torch.no_grad():
                     task.losses(batch)
+            except UserError as error:
+                raise job.config.error("model", ("loss",), str(error)) from error
             except (ValueError, RuntimeError) as error:
                 text = " ".join(str(error).split())
                 raise job.config.error(

@@ -103,3 +103,11 @@ def test_other_nets_need_targets(tmp_path):
     folder = write(tmp_path, *arguments, target_key=None)
     with pytest.raises(UserError, match=r"clean0.wav: expected a target_signal to train with, but got none"):
         run(load(folder), tmp_path / "out", show=False, plots=False)
+
+
+def test_a_loss_of_a_domain_that_the_net_has_not_is_refused_where_it_stands(tmp_path):
+    arguments = ("ScoreBasedEnhancer", "OrnsteinUhlenbeckVESDE", sampler("PredictorCorrectorSampler"))
+    folder = write(tmp_path, *arguments, {"name": "MSE"})
+    with pytest.raises(UserError, match=r"model\.json:.* loss — expected a loss of the domain encoded"):
+        run(load(folder), tmp_path / "out", show=False, plots=False)
+    assert not (tmp_path / "out").exists()

@@ -14,6 +14,7 @@ from typing_extensions import Self
 from nam_like.config.base import Bool, PositiveFloat
 from nam_like.config.component import Component, Of
 from nam_like.config.lines import refusal
+from nam_like.errors import UserError
 from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair
 from nam_like.models.enhancement.enhancer import Enhancer, full_lengths, peak_of
 from nam_like.models.enhancement.lengths import mask_frames
@@ -30,12 +31,13 @@ def check_domains(domains: Any, known: tuple[str, ...], net: str) -> None:
         net: its name.
 
     Raises:
-        ValueError: one is unknown.
+        UserError: one is unknown.
     """
     for domain in domains:
         if domain not in known:
-            raise ValueError(
+            raise UserError(
                 f"expected a loss of the domain {' or '.join(known)} for this {net}, but got {domain}"
+                " (`domain` of the loss)"
             )
 
 
