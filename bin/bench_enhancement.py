@@ -24,16 +24,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from benchlib.machine import available_cores, describe_machine
-from benchlib.plain_enhancement import plain_net
-from torch import Tensor, nn
 
 from nam_like.config import jsonc, references
 from nam_like.config.component import Component, component
 from nam_like.native import library
-from nam_like.optim.build import build_optimizer
 from nam_like.presets import configs_dir
+from nam_like.startup import set_variables
+
+set_variables()  # as all commands do, before PyTorch is imported; for both sides
+
+import torch  # noqa: E402
+from benchlib.plain_enhancement import plain_net  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+from nam_like.optim.build import build_optimizer  # noqa: E402
 
 Json = dict[str, Any]
 RATE = 16000  # Hz
