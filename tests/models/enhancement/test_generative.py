@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nam_like.config.component import component
 from nam_like.models.enhancement.generative import GenerativeEnhancer
+from nam_like.native import library
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
 
@@ -138,9 +139,10 @@ def test_scripted_nets_take_any_length_and_batch(kind: str) -> None:
             x = sig(batch, 1, samples, 0)
             lengths = torch.full((batch,), samples - 100) if batch == 2 else None
             torch.manual_seed(1)
-            expected = net(x, lengths)
+            with library.using("off"):  # scripts run on PyTorch, and sampling amplifies what rounding leaves
+                expected = net(x, lengths)
             torch.manual_seed(1)
-            torch.testing.assert_close(scripted(x, lengths), expected, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(scripted(x, lengths), expected, rtol=0, atol=1e-5)
             assert expected.shape == x.shape
             assert torch.isfinite(expected).all()
             assert expected.any()
