@@ -121,7 +121,6 @@ class CutsStream(AbstractDataset):
     streamed = True
     uniform_length = False
     padded = True
-    padded = True
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 from nam_like.errors import HandshakeError
 from nam_like.models.audio_net import AudioNet
 from nam_like.models.enhancement.lengths import mask_frames
+from nam_like.native.library import status
 
 __all__ = ["Enhancer", "View", "full_lengths", "peak_of"]
 
@@ -109,6 +110,15 @@ class Enhancer(AudioNet):
         """What a validation scores: the answer, unless the net practises something else in its training."""
         answer: Tensor = self(input_signal, input_length)
         return answer
+
+    @torch.jit.unused
+    def runs_on(self, device: torch.device | str = "cpu") -> str:
+        """One line for logs: what of the net the native kernels play on a device."""
+        if torch.device(device).type != "cpu":
+            return f"PyTorch on {device}"
+        parts = (getattr(module, "kernel_parts", str)() for module in self.modules())
+        named = ", ".join(dict.fromkeys(part for part in parts if part))
+        return f"{status()} for {named}, PyTorch for the rest" if named else f"PyTorch on {device}"
 
     @torch.jit.unused
     def check_example(self, channels: int, target_channels: int | None, where: str) -> None:

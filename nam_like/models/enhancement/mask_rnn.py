@@ -163,6 +163,11 @@ class MaskEstimatorRNN(nn.Module):
         return heard
 
     @torch.jit.unused
+    def kernel_parts(self) -> str:
+        """What the native kernels play of it, for logs; empty where they play nothing."""
+        return "recurrent layers" if self._is_native(self.input_projection.weight) else ""
+
+    @torch.jit.unused
     def _is_native(self, x: Tensor) -> bool:
         """Whether the kernels play the recurrent layers."""
         rnn = self.rnn

@@ -12,6 +12,7 @@ from nam_like.config.component import component
 from nam_like.errors import HandshakeError
 from nam_like.export.quiet_jit import quiet_jit
 from nam_like.models.enhancement.enhancer import Enhancer
+from nam_like.native import library
 
 STFT = {"fft_length": 62, "hop_length": 16}
 COMPRESSED = {**STFT, "magnitude_power": 0.5, "scale": 0.33}
@@ -175,4 +176,9 @@ def test_what_it_says_of_itself() -> None:
     assert net.receptive_field is None
     assert net.export_obstacles("torchscript") == []
     assert net.export_obstacles("nam") == ["a MaskEnhancer cannot be exported as 'nam'"]
-    assert "PyTorch on cpu" in net.runs_on()
+    assert net.runs_on("cuda") == "PyTorch on cuda"
+    with library.using("off"):
+        assert net.runs_on() == "PyTorch on cpu"
+    if library.load() is not None:
+        assert "for recurrent layers, PyTorch for the rest" in net.runs_on()
+        assert "for norms, convolutions and resizing" in built(NETS["predictive"]).runs_on()

@@ -15,6 +15,7 @@ from nam_like.config.lines import refusal
 from nam_like.models.enhancement.lengths import mask_frames
 from nam_like.models.enhancement.ncsnpp.blocks import conv
 from nam_like.models.enhancement.ncsnpp.unet import UNet
+from nam_like.native import norm_conv
 
 __all__ = ["NCSNpp", "NCSNppConfig"]
 
@@ -70,6 +71,11 @@ class NCSNpp(nn.Module):
             dropout=dropout,
         )
         self.output_projection = conv(2 * in_channels, 2 * out_channels, 1)
+
+    @torch.jit.unused
+    def kernel_parts(self) -> str:
+        """What the native kernels play of it, for logs; empty where they play nothing."""
+        return "" if norm_conv.obstacle(self.output_projection.weight) else "norms, convolutions and resizing"
 
     def forward(
         self, spectrogram: Tensor, frames: Tensor | None = None, time: Tensor | None = None
