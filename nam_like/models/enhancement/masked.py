@@ -1,6 +1,5 @@
 """Enhancement by masks: a net says how much of each bin is wanted, and a processor applies it."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -13,17 +12,16 @@ from nam_like.config.component import Component, Of
 from nam_like.config.lines import refusal
 from nam_like.errors import HandshakeError
 from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair, check_subbands
-from nam_like.models.enhancement.enhancer import Enhancer, View, full_lengths, peak_of
-from nam_like.models.enhancement.lengths import mask_frames
 from nam_like.models.enhancement.masking import (
     MixtureConsistencyProjection,
     MixtureConsistencyProjectionConfig,
 )
+from nam_like.models.enhancement.spectral import SpectralEnhancer
 
 __all__ = ["MaskEnhancer", "MaskEnhancerConfig"]
 
 
-class MaskEnhancer(Enhancer):
+class MaskEnhancer(SpectralEnhancer):
     """``decoder(processor(X, estimator(X)))``, with ``X = encoder(x)``.
 
     Args:
@@ -55,17 +53,20 @@ class MaskEnhancer(Enhancer):
         normalize_input: bool = False,
         sample_rate: float | None = None,
     ) -> None:
-        super().__init__(num_outputs, None, sample_rate)
-        self.encoder = encoder
+        super().__init__(
+            encoder=encoder,
+            decoder=decoder,
+            num_outputs=num_outputs,
+            in_channels=None,
+            normalize_input=normalize_input,
+            sample_rate=sample_rate,
+        )
         self.mask_estimator = mask_estimator
         self.mask_processor = mask_processor
-        self.decoder = decoder
         self.is_consistent = mixture_consistency is not None
         self.mixture_consistency = mixture_consistency or MixtureConsistencyProjection()
-        self.augments = channel_augment is not None
         self.channel_augment = channel_augment or nn.Identity()
         self.ref_channel = ref_channel
-        self.normalize_input = normalize_input
 
     @torch.jit.unused
     def check_example(self, channels: int, target_channels: int | None, where: str) -> None:
@@ -76,13 +77,6 @@ class MaskEnhancer(Enhancer):
                 f"{where}: expected input_signal to have at least {self.ref_channel + 1} channels, because "
                 f"the mask_processor has the ref_channel {self.ref_channel}, but got {channels}"
             )
-
-    def enhance(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """See :class:`Enhancer`."""
-        peak = peak_of(audio, self.normalize_input)
-        estimate, frames = self.estimate(audio / peak, lengths)
-        made: Tensor = self.decoder(estimate, frames, audio.shape[-1])[0]
-        return made * peak
 
     def estimate(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The answers as spectrograms ``(B, M, F, N)``, and their valid frames ``(B,)``."""
@@ -95,22 +89,10 @@ class MaskEnhancer(Enhancer):
         return estimate, frames
 
     @torch.jit.unused
-    def views(
-        self, input_signal: Tensor, input_length: Tensor, target_signal: Tensor, domains: Sequence[str]
-    ) -> dict[str, View]:
-        """The answers against the targets: as audio, and as spectrograms of normalised audio."""
-        lengths = full_lengths(input_signal, input_length)
-        if self.augments and self.training:
-            input_signal = self.channel_augment(input_signal)
-        peak = peak_of(input_signal, self.normalize_input)
-        estimate, frames = self.estimate(input_signal / peak, lengths)
-        views = {}
-        if "encoded" in domains:
-            views["encoded"] = (estimate, self.encoder(target_signal / peak, lengths)[0], frames)
-        if "time" in domains:
-            made, _ = self.decoder(estimate, frames, input_signal.shape[-1])
-            views["time"] = (mask_frames(made * peak, lengths), target_signal, lengths)
-        return views
+    def in_training(self, audio: Tensor) -> Tensor:
+        """Some of the channels, where they are chosen anew for each batch."""
+        chosen: Tensor = self.channel_augment(audio)
+        return chosen
 
 
 class MaskEnhancerConfig(EnhancerConfig):

@@ -1,9 +1,7 @@
 """Enhancement in one step: a net maps the spectrogram of the noisy audio to that of the clean audio."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -11,13 +9,12 @@ from typing_extensions import Self
 from nam_like.config.base import Bool, PositiveFloat
 from nam_like.config.component import Component, Of
 from nam_like.models.enhancement.encoded import EnhancerConfig, check_pair
-from nam_like.models.enhancement.enhancer import Enhancer, View, full_lengths, peak_of
-from nam_like.models.enhancement.lengths import mask_frames
+from nam_like.models.enhancement.spectral import SpectralEnhancer
 
 __all__ = ["PredictiveEnhancer", "PredictiveEnhancerConfig"]
 
 
-class PredictiveEnhancer(Enhancer):
+class PredictiveEnhancer(SpectralEnhancer):
     """``decoder(estimator(encoder(x)))``.
 
     Args:
@@ -40,36 +37,20 @@ class PredictiveEnhancer(Enhancer):
         sample_rate: float | None = None,
     ) -> None:
         outputs: Any = getattr(estimator, "out_channels", 1)
-        super().__init__(int(outputs), getattr(estimator, "in_channels", None), sample_rate)
-        self.encoder = encoder
+        super().__init__(
+            encoder=encoder,
+            decoder=decoder,
+            num_outputs=int(outputs),
+            in_channels=getattr(estimator, "in_channels", None),
+            normalize_input=normalize_input,
+            sample_rate=sample_rate,
+        )
         self.estimator = estimator
-        self.decoder = decoder
-        self.normalize_input = normalize_input
 
-    def enhance(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """See :class:`Enhancer`."""
-        peak = peak_of(audio, self.normalize_input)
-        spectrogram, frames = self.encoder(audio / peak, lengths)
-        estimate = self.estimator(spectrogram, frames)
-        made: Tensor = self.decoder(estimate, frames, audio.shape[-1])[0]
-        return made * peak
-
-    @torch.jit.unused
-    def views(
-        self, input_signal: Tensor, input_length: Tensor, target_signal: Tensor, domains: Sequence[str]
-    ) -> dict[str, View]:
-        """The answer against the target: as audio, and as spectrograms of normalised audio."""
-        lengths = full_lengths(input_signal, input_length)
-        peak = peak_of(input_signal, self.normalize_input)
-        spectrogram, frames = self.encoder(input_signal / peak, lengths)
-        estimate = self.estimator(spectrogram, frames)
-        views = {}
-        if "encoded" in domains:
-            views["encoded"] = (estimate, self.encoder(target_signal / peak, lengths)[0], frames)
-        if "time" in domains:
-            made, _ = self.decoder(estimate, frames, input_signal.shape[-1])
-            views["time"] = (mask_frames(made * peak, lengths), target_signal, lengths)
-        return views
+    def estimate(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`SpectralEnhancer`."""
+        spectrogram, frames = self.encoder(audio, lengths)
+        return self.estimator(spectrogram, frames), frames
 
 
 class PredictiveEnhancerConfig(EnhancerConfig):
