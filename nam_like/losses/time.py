@@ -31,6 +31,7 @@ __all__ = [
     "MSEConfig",
     "dc_error",
     "error_to_signal",
+    "is_plain",
     "mean_square",
 ]
 
@@ -59,6 +60,13 @@ def error_to_signal(prediction: Tensor, target: Tensor, eps: float = 1e-8) -> Te
 def dc_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Squared error of each item's mean, averaged: mean_b[(mean_t p − mean_t y)²]; ``(…, L)`` → scalar."""
     return (prediction - target).mean(dim=-1).square().mean()
+
+
+def is_plain(loss: object) -> bool:
+    """Whether a loss is the MSE or ESR of whole waveforms, which tasks measure exactly anyway."""
+    if isinstance(loss, MSE):
+        return loss.pre_emphasis is None and loss.weight is None and loss.domain == "time"
+    return isinstance(loss, ESR) and loss.pre_emphasis is None
 
 
 class MSE(nn.Module):

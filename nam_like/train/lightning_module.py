@@ -338,7 +338,7 @@ class LightningModule(QueuedSteps):
     def _ranked(self, terms: dict[str, float], values: dict[str, float]) -> float:
         """The value called ``val_loss``; for plain MSE and ESR terms the metrics, which are exact."""
         loss = self.objective.losses.get(self.val_loss)
-        if self.val_loss.upper() in self.standard and (loss is None or _is_plain(loss)):
+        if self.val_loss.upper() in self.standard and (loss is None or waveform.is_plain(loss)):
             return values[self.val_loss.upper()]
         if self.val_loss not in self.val_metrics:
             return terms[self.val_loss]
@@ -397,9 +397,3 @@ class LightningModule(QueuedSteps):
         if self.trainer.world_size == 1:
             return values
         return cast(Tensor, self.trainer.strategy.reduce(values, reduce_op="sum"))
-
-
-def _is_plain(loss: Any) -> bool:
-    """Whether a loss is the very MSE or ESR that is also measured exactly."""
-    is_plain = isinstance(loss, waveform.MSE | waveform.ESR) and loss.pre_emphasis is None
-    return is_plain and getattr(loss, "domain", "time") == "time" and getattr(loss, "weight", None) is None
