@@ -49,7 +49,8 @@ def test_a_gain_changes_no_score(cli: Cli, data: Path) -> None:
     done = cli("score", str(model), str(data), "--measures", "sisdr", "--json")
     assert done.code == 0
     found = json.loads(done.out)
-    assert [file["name"] for file in found["files"]] == ["hard_noisy.wav", "easy_noisy.wav"]  # the worst first
+    worst_first = ["hard_noisy.wav", "easy_noisy.wav"]
+    assert [file["name"] for file in found["files"]] == worst_first
     for file, level in zip(found["files"], (0.0, 20.0), strict=True):
         before, after = file["scores"]["sisdr"]
         assert before == pytest.approx(level, abs=0.3)
