@@ -130,6 +130,29 @@ def test_losses_of_spectrograms_and_waveforms_go_together(tmp_path):
 
 def test_an_average_of_the_weights_is_exported(tmp_path):
     result = train(write_enhancement(tmp_path, learning={"ema": {"decay": 0.9}, "skip_nan_grad": True}))
+    checkpoint = torch.load(result.folder / "checkpoints" / "best.ckpt", weights_only=True)
+    with quiet_jit():
+        exported = torch.jit.load(result.folder / "model.ts").state_dict()
+    trained = checkpoint["nam_like.trained_weights"]
+    assert trained
+    for name, value in trained.items():
+        average = exported[name.removeprefix("net.")]
+        assert torch.equal(average, checkpoint["state_dict"][name])
+        assert not torch.equal(average, value)
+
+
+def test_silence_does_not_end_a_run_that_measures_pesq(tmp_path):
+    pytest.importorskip("pesq")
+    pesq = {"name": "PerceptualEvaluationSpeechQuality", "config": {"fs": RATE, "mode": "nb"}}
+    sisdr = {"name": "ScaleInvariantSignalDistortionRatio"}
+    folder = write_enhancement(tmp_path, model={"metrics": {"val": {"sisdr": sisdr, "pesq": pesq}}})
+    for number in (10, 11, 12):  # every validation target
+        path = folder / f"val{number}_clean.wav"
+        sf.write(path, np.zeros(sf.info(path).frames), RATE)
+    result = train(folder, plots=True)
+    record = json.loads((result.folder / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert "val_pesq" not in record["best"]["metrics"]  # there is no number to tell
     assert (result.folder / "model.ts").is_file()
 
 
@@ -186,7 +209,7 @@ def test_a_scheduler_that_watches_what_nobody_logs(tmp_path):
         load(write_enhancement(tmp_path, model={"lr_scheduler": scheduler}))
 
 
-def test_pre_trained_weights_are_taken(tmp_path, caplog):
+def test_pre_trained_weights_are_taken(tmp_path):
     first = train(write_enhancement(tmp_path / "first"))
     again = write_enhancement(
         tmp_path / "again", learning={"init_from_ptl_ckpt": str(first.folder / "checkpoints" / "best.ckpt")}
@@ -222,7 +245,7 @@ class TestStreams:
         (folder / "data.json").write_text(json.dumps(data))
         return folder
 
-    def test_it_trains(self, folder, caplog):
+    def test_it_trains(self, folder):
         result = train(folder, "learning.trainer.limit_train_batches=3")
         record = json.loads((result.folder / "run.json").read_text())
         assert record["steps"] == 6
