@@ -31,8 +31,8 @@ VARIABLES = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 #: Modules that load libraries of their own before PyTorch is imported: while the linker is at work, they
-#: would have to wait for it.
-LOADERS = ("pydantic_core", "decimal", "json", "uuid", "zoneinfo")
+#: would have to wait for it. So would the first use of pydantic's core, which registers what its threads keep.
+LOADERS = ("pydantic.types", "decimal", "json", "uuid", "zoneinfo", "pickle", "fcntl", "subprocess")
 
 
 def set_variables() -> None:
