@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nam_like.cli.console import DONE, FAILED, WRONG
+from nam_like.cli.file_report import conclude, count
 from nam_like.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Enhance everything; say how fast it was, and which files could not be enhanced."""
-    from nam_like.cli.enhance_plan import plan
+    from nam_like.cli.file_plan import plan
 
     channels = _channels(arguments.channels)
     pairs = plan(arguments.inputs, arguments.output, force=arguments.force)
@@ -88,7 +88,13 @@ def run(arguments: argparse.Namespace) -> int:
     if model.sample_rate is None and not arguments.quiet:
         print(f"{arguments.model}: does not say its sample rate; every file is played at its own")
     done, failed = _all(model, pairs, options, quiet=arguments.quiet)
-    return _told(done, failed, quiet=arguments.quiet)
+    return conclude(
+        [result.samples / result.sample_rate for result in done],
+        sum(result.seconds for result in done),
+        failed,
+        verb="enhanced",
+        quiet=arguments.quiet,
+    )
 
 
 def _all(
@@ -118,32 +124,10 @@ def _all(
         if not quiet:
             print(
                 f"{result.path}: {result.samples / result.sample_rate:.2f} s at {result.sample_rate} Hz, "
-                f"{_count(result.channels, 'channel')}, peak {result.peak:.3f}, "
+                f"{count(result.channels, 'channel')}, peak {result.peak:.3f}, "
                 f"{result.realtime_factor:.1f} times faster than realtime"
             )
     return done, failed
-
-
-def _told(done: list[Enhanced], failed: list[UserError], *, quiet: bool) -> int:
-    """The last lines and the exit code.
-
-    Raises:
-        UserError: the only file there was, or every one, could not be used; nothing was written.
-    """
-    audio = sum(result.samples / result.sample_rate for result in done)
-    seconds = sum(result.seconds for result in done)
-    if done and not quiet:
-        print(
-            f"{_count(len(done), 'file')}, {audio:.1f} s of audio in {seconds:.1f} s: "
-            f"{audio / max(seconds, 1e-9):.1f} times faster than realtime"
-        )
-    if not failed:
-        return DONE
-    if not done and len(failed) == 1:
-        raise failed[0]
-    listed = "".join(f"\n  {error}" for error in failed)
-    print(f"{_count(len(failed), 'file')} could not be enhanced:{listed}", file=sys.stderr)
-    return FAILED if done else WRONG
 
 
 class _Line:
@@ -162,10 +146,6 @@ class _Line:
         """Leave an empty line behind."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _channels(text: str | None) -> tuple[int, ...] | Literal["each"] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nam_like.errors import UserError
 
-__all__ = ["AUDIO_SUFFIXES", "plan"]
+__all__ = ["AUDIO_SUFFIXES", "check_outputs", "plan"]
 
 #: What is taken from folders.
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".rf64"})
@@ -46,7 +46,7 @@ def plan(inputs: Sequence[str], output: str, *, force: bool = False) -> list[tup
         pairs = [(pairs[0][0], target)]
     elif target.exists() and not target.is_dir():
         raise UserError(f"expected `-o` to be a folder or to end in .wav, but got the file {output}")
-    _check_outputs(pairs, force)
+    check_outputs(pairs, force=force)
     return pairs
 
 
@@ -66,7 +66,7 @@ def _found(inputs: Iterable[Path], target: Path) -> list[tuple[Path, Path]]:
             if path.suffix.lower() in AUDIO_SUFFIXES
             and path.is_file()
             and not path.name.startswith(".")
-            # What was enhanced before is no input, if the folder of outputs lies in that of inputs.
+            # What was written before is no input, if the folder of outputs lies in that of inputs.
             and not (outputs != given.resolve() and path.resolve().is_relative_to(outputs))
         ]
         if not files:
@@ -79,8 +79,19 @@ def _found(inputs: Iterable[Path], target: Path) -> list[tuple[Path, Path]]:
     return list(found.values())
 
 
-def _check_outputs(pairs: Sequence[tuple[Path, Path]], force: bool) -> None:
-    inputs = {path.resolve() for path, _ in pairs}
+def check_outputs(pairs: Sequence[tuple[Path, Path]], *, force: bool, kept: Iterable[Path] = ()) -> None:
+    """Refuse outputs that would destroy something.
+
+    Args:
+        pairs: (input, output).
+        force: outputs may exist.
+        kept: files that are no outputs either.
+
+    Raises:
+        UserError: two inputs would become one output, an output is an input, or exists and `force` is not
+            given.
+    """
+    inputs = {path.resolve() for path in (*(path for path, _ in pairs), *kept)}
     owners: dict[Path, Path] = {}
     for path, output in pairs:
         place = output.resolve()

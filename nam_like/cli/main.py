@@ -30,7 +30,7 @@ COMMANDS = {
     "list": Command("list", "every component that a JSON can name, and the presets"),
     "show": Command("show", "the options of a component, or the files of a preset"),
     "schema": Command("schema", "JSON Schemas of the three files, and the reference of all options"),
-    "render": Command("render", "play a WAV through a .nam file"),
+    "render": Command("render", "play audio files, or all inputs of a data JSON, through a .nam file"),
     "enhance": Command("enhance", "make noisy audio clean with an exported enhancement net"),
     "score": Command("score", "score an exported enhancement net on the validation files of a data JSON"),
     "info": Command("info", "what a .nam file holds"),

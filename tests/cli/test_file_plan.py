@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nam_like.cli.enhance_plan import plan
+from nam_like.cli.file_plan import plan
 from nam_like.errors import UserError
 
 
