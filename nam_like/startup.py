@@ -31,7 +31,7 @@ VARIABLES = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 #: Modules that load libraries of their own before PyTorch is imported: while the linker is at work, they
-#: would have to wait for it. So would the first use of pydantic's core, which registers what its threads keep.
+#: would have to wait for it. So would the first use of pydantic's core: it registers what its threads keep.
 LOADERS = ("pydantic.types", "decimal", "json", "uuid", "zoneinfo", "pickle", "fcntl", "subprocess")
 
 
