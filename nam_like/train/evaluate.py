@@ -16,7 +16,7 @@ from nam_like.metrics.esr import esr_per_item
 from nam_like.models.base import Net
 from nam_like.train.streaming import has_finite_memory, play
 
-__all__ = ["Excerpt", "PlayedFile", "condition_sizes", "excerpt", "play_validation"]
+__all__ = ["Excerpt", "PlayedFile", "condition_sizes", "excerpt", "loudest", "play_validation"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,23 @@ def excerpt(net: Net, dataset: AbstractDataset, seconds: float = 10.0, slow_seco
     rate = float(net.sample_rate or 48_000.0)
     limit = max(1, round((seconds if has_finite_memory(net) else slow_seconds) * rate))
     for part, x, y, _ in _recordings(dataset):
-        length = min(limit, len(x))
-        power = torch.cat((torch.zeros(1, dtype=torch.float64), x.double().square().cumsum(0)))
-        start = int((power[length:] - power[:-length]).argmax())
-        piece = slice(start, start + length)
+        piece = loudest(x, limit)
         return Excerpt(_array(x[piece]), _array(y[piece] / part.output_gain))
     noise = np.random.default_rng(0).normal(0.0, 0.1, limit).astype(np.float32)
     return Excerpt(noise, np.zeros_like(noise))
+
+
+def loudest(x: Tensor, samples: int) -> slice:
+    """Where the stretch of so many samples lies whose energy is the largest.
+
+    Args:
+        x: audio ``(L,)``.
+        samples: its length; all of shorter audio.
+    """
+    length = min(samples, len(x))
+    energy = torch.cat((torch.zeros(1, dtype=torch.float64), x.double().square().cumsum(0)))
+    start = int((energy[length:] - energy[:-length]).argmax())
+    return slice(start, start + length)
 
 
 def condition_sizes(dataset: AbstractDataset) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from nam_like.export.base import Exporter, Verification
 from nam_like.export.metadata import build_metadata, measure_levels
 from nam_like.models.audio_net import AudioNet
 from nam_like.models.base import Net
-from nam_like.train.evaluate import Excerpt, condition_sizes, excerpt
+from nam_like.train.evaluate import Excerpt, condition_sizes, excerpt, loudest
 
 __all__ = [
     "Export",
@@ -74,14 +74,14 @@ class Ready:
         net: in ``eval()``, on the CPU.
         metadata: of the model.
         piece: audio to judge the file by.
-        proof: how many samples of it are enough to compare net and file on.
+        proof: audio to compare net and file on, ``(L,)`` or ``(C, T)``.
         is_one_sound: it has no knobs, so that a file plays what the recording sounds like.
     """
 
     net: AudioNet
     metadata: dict[str, Any]
     piece: Excerpt
-    proof: int
+    proof: NDArray[np.float32]
     is_one_sound: bool = False
 
 
@@ -99,8 +99,9 @@ def ready_net(net: Net, datasets: Datasets, user: Mapping[str, Any], training: M
     ready = undo_gain(net, datasets.output_gain)
     metadata = model_metadata(ready, user, training)
     piece = excerpt(ready, datasets.validation)
-    # What a net makes of silence before its first samples, and a second of what follows.
-    proof = int(ready.receptive_field) + round(PROOF_SECONDS * float(ready.sample_rate or 48_000.0))
+    # Once the net's past, which begins as silence, and a second in which it knows its past.
+    samples = int(ready.receptive_field) + round(PROOF_SECONDS * float(ready.sample_rate or 48_000.0))
+    proof = piece.x[loudest(torch.from_numpy(piece.x), samples)]
     return Ready(ready, metadata, piece, proof, ready.num_conditions == 0)
 
 

@@ -52,8 +52,7 @@ def hand_on(job: Job, fitted: Fitted, folder: RunFolder) -> HandedOn | None:
     result = HandedOn(_best(fitted, record))
     ready = job.task.ready_to_export(job, training_record(job, fitted, result.best))
     exporters = [component.build() for component in job.exporters]
-    audio = ready.piece.x[..., : ready.proof]
-    result.exports = export_all(ready.net, exporters, folder.path, ready.metadata, audio)
+    result.exports = export_all(ready.net, exporters, folder.path, ready.metadata, ready.proof)
     for export in result.exports:
         if export.path.suffix == ".nam" and export.verification.plays and ready.is_one_sound:
             past = ready.net.receptive_field or 1

@@ -69,7 +69,7 @@ def ready_enhancer(job: Job, net: Enhancer, training: dict[str, Any]) -> Ready:
     example: Example = job.datasets.validation[0]
     noisy = example.signals["input_signal"][:, : round(PROOF_SECONDS * (net.sample_rate or 16_000.0))]
     x = np.ascontiguousarray(noisy.numpy(), dtype=np.float32)
-    return Ready(ready, metadata, Excerpt(x, np.zeros_like(x)), x.shape[-1])
+    return Ready(ready, metadata, Excerpt(x, np.zeros_like(x)), x)
 
 
 def play_examples(task: Enhancement, dataset: AbstractDataset, limit: int = MAX_FILES) -> list[EnhancedFile]:
