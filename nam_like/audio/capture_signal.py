@@ -8,19 +8,21 @@ dry side. It is made from a fixed seed by this file alone, so nobody needs to do
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from nam_like.audio.errors import AudioError
+from nam_like.audio.io import audio_info, decoded_blocks
 from nam_like.audio.level import db_to_gain, rms
 from nam_like.audio.strings import midi_to_hz, pluck, strum
 from nam_like.errors import UserError
 
-__all__ = ["CaptureSignal", "Section", "capture_signal", "repeatability", "split_for"]
+__all__ = ["CaptureSignal", "Section", "capture_signal", "recognised_split", "repeatability", "split_for"]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 Length: TypeAlias = Literal["full", "short"]
@@ -100,20 +102,16 @@ def capture_signal(sample_rate: int = 48000, *, length: Length = "full", seed: i
         raise UserError(f"expected `sample_rate` to be at least 16000 Hz, but got {sample_rate}")
     if length not in ("full", "short"):
         raise UserError(f"expected `length` to be full or short, but got {length!r}")
-    pieces: list[Float64Array] = []
-    sections: list[Section] = []
-    position = 0
-    for name, seconds, (maker, stream), description in _plan(length):
-        count = round(seconds * sample_rate)
-        piece = maker(count, sample_rate, np.random.default_rng([seed, stream]))
-        pieces.append(piece)
-        sections.append(Section(name, position, position + count, description))
-        position += count
+    sections = _sections(sample_rate, length)
+    pieces = [
+        maker(section.stop - section.start, sample_rate, np.random.default_rng([seed, stream]))
+        for section, (_, _, (maker, stream), _) in zip(sections, _plan(length), strict=True)
+    ]
     samples = np.rint(np.concatenate(pieces) * 2.0**23) / 2.0**23
     blip_start = next(section.start for section in sections if section.name == "blips")
     blips = tuple(blip_start + round(seconds * sample_rate) for seconds in BLIP_SECONDS)
     noise_window = (blip_start + round(0.1 * sample_rate), blip_start + round(0.5 * sample_rate))
-    return CaptureSignal(samples, sample_rate, tuple(sections), blips, noise_window)
+    return CaptureSignal(samples, sample_rate, sections, blips, noise_window)
 
 
 def split_for(signal: CaptureSignal) -> dict[str, dict[str, int]]:
@@ -122,11 +120,41 @@ def split_for(signal: CaptureSignal) -> dict[str, dict[str, int]]:
     Training goes from the first sweep to the silence before the validation passage; validation is the first
     take of that passage. Both follow at least half a second of digital silence.
     """
-    train_start = signal.section("sweeps").start
-    train_stop = signal.section("silence before validation").start
-    validation = signal.section("validation 1")
+    return _split(signal.sections)
+
+
+def recognised_split(path: str | Path) -> dict[str, dict[str, int]] | None:
+    """The regions of a file that holds the signal, of either length and any rate; None of any other file.
+
+    Args:
+        path: an audio file; its length and its first seconds are looked at.
+
+    Raises:
+        AudioError: it is not an audio file that can be read.
+    """
+    info = audio_info(path)
+    if info.channels != 1:
+        return None
+    for length in get_args(Length):
+        sections = _sections(info.sample_rate, length)
+        if info.frames != sections[-1].stop:
+            continue
+        blips = next(section for section in sections if section.name == "blips")
+        expected = np.zeros(blips.stop)
+        expected[blips.start :] = _blips(blips.stop - blips.start, info.sample_rate, np.random.default_rng(0))
+        if np.allclose(next(decoded_blocks(path, None, blips.stop)), expected, rtol=0.0, atol=2.0**-15):
+            return _split(sections)
+    return None
+
+
+def _split(sections: Sequence[Section]) -> dict[str, dict[str, int]]:
+    by_name = {section.name: section for section in sections}
+    validation = by_name["validation 1"]
     return {
-        "train": {"start_samples": train_start, "stop_samples": train_stop},
+        "train": {
+            "start_samples": by_name["sweeps"].start,
+            "stop_samples": by_name["silence before validation"].start,
+        },
         "validation": {"start_samples": validation.start, "stop_samples": validation.stop},
     }
 
@@ -155,6 +183,17 @@ def repeatability(wet: npt.NDArray[np.floating], signal: CaptureSignal, delay: i
     if not np.any(takes[0]):
         raise AudioError("expected the first take of the validation passage to hold sound, but it is silent")
     return float(np.sum((takes[1] - takes[0]) ** 2) / np.sum(takes[0] ** 2))
+
+
+def _sections(sample_rate: int, length: Length) -> tuple[Section, ...]:
+    """Where everything is."""
+    sections: list[Section] = []
+    position = 0
+    for name, seconds, _, description in _plan(length):
+        count = round(seconds * sample_rate)
+        sections.append(Section(name, position, position + count, description))
+        position += count
+    return tuple(sections)
 
 
 def _plan(length: Length) -> list[tuple[str, float, tuple[Maker, int], str]]:

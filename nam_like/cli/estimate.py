@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,12 +15,15 @@ from torch.utils.flop_counter import flop_registry
 
 from nam_like.models.base import Net
 from nam_like.native import library
+from nam_like.native.library import most_bytes
 
 __all__ = ["macs_per_sample", "parameter_count", "training_bytes"]
 
 _SPAN = 64
 # weights, gradients and two moments of Adam
 _COPIES = 4
+# Items of the steps by which the kernels' memory is measured; threads share a single item in another way.
+_MEASURED = (2, 4)
 
 
 def parameter_count(net: nn.Module) -> int:
@@ -85,13 +90,14 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
-    """Bytes that a training step needs: what autograd keeps of one item, times the batch, and the weights.
+    """Bytes that a training step needs: what autograd and kernels keep of the batch, and the weights.
 
     Args:
         net: the net.
         item: ``(x (nx+ny−1,), *conditions, y (ny,))``.
         batch_size: items per step.
     """
+    net = copy.deepcopy(net)  # gradients, and averages that a batch norm keeps, are not to stay
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -106,7 +112,20 @@ def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
     activations = sum(size for pointer, size in kept.items() if pointer not in own)
     del loss
     weights = sum(parameter.numel() * parameter.element_size() for parameter in net.parameters())
-    return batch_size * activations + _COPIES * weights
+    return batch_size * activations + _kernel_bytes(net, item, batch_size) + _COPIES * weights
+
+
+def _kernel_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
+    """What native kernels hold during a step; from a few items on it grows by as much with each."""
+
+    def step(items: int) -> None:
+        x, *conditions, y = (tensor.expand(items, *tensor.shape).contiguous() for tensor in item)
+        (net(x, *conditions, pad_start=False) - y).square().mean().backward()
+
+    few, more = (min(batch_size, size) for size in _MEASURED)
+    held = {size: most_bytes(partial(step, size)) for size in (few, more)}
+    each = (held[more] - held[few]) // max(more - few, 1)
+    return held[more] + each * (batch_size - more)
 
 
 def _conditions(net: Net, x: Tensor) -> tuple[Tensor, ...]:

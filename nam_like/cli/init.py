@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 from nam_like.cli.console import DONE, table
+from nam_like.cli.init_split import NO_SIGNAL, Split, data_preset_for, with_split
 from nam_like.errors import UserError
+from nam_like.presets import KINDS, Preset, find_preset, preset_names, schema_file
 
 EXAMPLES = """examples:
   nam_like init --list
@@ -37,24 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Copy the files of the preset, comments included."""
     from nam_like.files import write_text_atomic
-    from nam_like.presets import KINDS, find_preset, preset_names, schema_file
 
     if arguments.list:
         print(table([(name, find_preset(name).summary) for name in preset_names()]))
         return DONE
     if not arguments.preset or not arguments.folder:
         raise UserError("expected a preset and a folder, as in: nam_like init amp/wavenet my_amp")
-    preset = find_preset(arguments.preset, data=arguments.data, learning=arguments.learning)
     folder = Path(arguments.folder)
+    preset, split = _chosen(arguments)
     texts = {folder / f"{kind}.json": getattr(preset, kind).read_text(encoding="utf-8") for kind in KINDS}
     data = folder / "data.json"
-    for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
-        if value is not None:
-            texts[data] = _with_path(texts[data], key, value)
-    for split in ("train", "validation"):
-        value = getattr(arguments, split)
-        if value is not None:
-            texts[data] = _with_path(texts[data], "manifest_filepath", value, split)
+    texts[data] = _filled(texts[data], arguments, split)
     texts = {path: _with_local_schema(text, path.stem) for path, text in texts.items()}
     for kind in KINDS:
         if schema_file(kind).is_file():
@@ -64,9 +59,33 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"expected a folder without these files (or --force), but got {', '.join(existing)}")
     for path, text in texts.items():
         write_text_atomic(path, text)
+    if preset.data.stem == NO_SIGNAL and arguments.data is None:
+        print(f"{arguments.x} is a recording of your own: its last nine seconds are for validation")
     names = " ".join(str(folder / f"{kind}.json") for kind in KINDS)
     print(f"wrote {preset.name} into {folder}; next:\n  nam_like check {names}\n  nam_full {names} out")
     return DONE
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[Preset, Split | None]:
+    """The preset, and where the parts of the recorded signal are, if that is what was recorded."""
+    preset = find_preset(arguments.preset, data=arguments.data, learning=arguments.learning)
+    fallback = preset.data.parent / f"{NO_SIGNAL}.json"
+    if arguments.x is None or arguments.data is not None or not fallback.is_file():
+        return preset, None
+    name, split = data_preset_for(arguments.x, preset.data.stem)
+    return find_preset(preset.name, data=name, learning=arguments.learning), split
+
+
+def _filled(text: str, arguments: argparse.Namespace, split: Split | None) -> str:
+    """A data JSON that names the recordings or manifests of the command line."""
+    for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
+        if value is not None:
+            text = _with_path(text, key, value)
+    for section in ("train", "validation"):
+        value = getattr(arguments, section)
+        if value is not None:
+            text = _with_path(text, "manifest_filepath", value, section)
+    return text if split is None else with_split(text, split)
 
 
 def _with_path(text: str, key: str, value: str, split: str = "") -> str:

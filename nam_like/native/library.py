@@ -9,6 +9,7 @@ import ctypes
 import functools
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 VARIABLE = "NAM_LIKE_NATIVE"
 CHOICES = ("auto", "avx512", "avx2", "neon", "portable", "off")
 #: What `NAM_ABI_VERSION` in csrc/api.h must be.
-ABI_VERSION = 4
+ABI_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,12 @@ def _open() -> tuple[Library | None, str]:
     handle.nam_peak_flops.argtypes = [ctypes.c_int, ctypes.c_double]
     handle.nam_give_buffer.restype = None
     handle.nam_give_buffer.argtypes = [ctypes.c_void_p]
-    handle.nam_drop_free_buffers.restype = None
-    handle.nam_drop_free_buffers.argtypes = []
+    for name, result in (
+        ("nam_drop_free_buffers", None),
+        ("nam_watch_buffers", None),
+        ("nam_most_buffer_bytes", ctypes.c_int64),
+    ):
+        getattr(handle, name).restype, getattr(handle, name).argtypes = result, []
     return Library(handle, files[0]), ""
 
 
@@ -162,6 +167,18 @@ def status() -> str:
     if library is None:
         return f"native kernels: none, because {_open()[1]}; running on PyTorch"
     return f"native kernels: {library.isa}"
+
+
+def most_bytes(call: Callable[[], object]) -> int:
+    """How many bytes of working memory the kernels hold at once while `call` runs; 0 without them."""
+    library = load()
+    if library is None:
+        call()
+        return 0
+    library.handle.nam_watch_buffers()
+    before = int(library.handle.nam_most_buffer_bytes())
+    call()
+    return int(library.handle.nam_most_buffer_bytes()) - before
 
 
 def peak_flops(threads: int = 1, seconds: float = 0.2) -> float | None:

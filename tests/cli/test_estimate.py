@@ -9,6 +9,7 @@ from torch import nn
 from nam_like.cli.estimate import macs_per_sample, parameter_count, training_bytes
 from nam_like.config.component import component
 from nam_like.models.base import Net
+from nam_like.native import library
 
 
 def test_lstm_multiplies_each_weight_once_per_sample() -> None:
@@ -46,3 +47,28 @@ def test_memory_grows_with_the_batch_and_holds_the_activations() -> None:
     # at least the input, what tanh gave (kept for its gradient) and the error
     assert one - weights >= 4 * (ny + 4 * ny + ny)
     assert one - weights <= 4 * 20 * ny
+
+
+@pytest.mark.skipif(library.load() is None, reason="needs the native kernels")
+def test_memory_counts_what_native_kernels_keep() -> None:
+    config = {"channels": 6, "kernel_size": 3, "dilations": [1, 2, 4, 8]}
+    layers = {
+        "input_size": 1,
+        "condition_size": 1,
+        "head_size": 1,
+        "head_bias": True,
+        "activation": "Tanh",
+        **config,
+    }
+    net = component("net", {"name": "WaveNet", "config": {"layers_configs": [layers]}}).build()
+    past, ny = net.receptive_field - 1, 20_000
+    item = (torch.randn(past + ny), torch.randn(ny))
+
+    def step() -> None:
+        (net(item[0].expand(9, -1).contiguous(), pad_start=False) - item[1]).square().mean().backward()
+
+    activations = [training_bytes(net, item, size) - 4 * 4 * parameter_count(net) for size in (1, 2, 9)]
+    # Of each of four layers, six channels of its input and of its activation.
+    assert all(used >= size * 4 * 2 * 6 * 4 * ny for used, size in zip(activations, (1, 2, 9), strict=True))
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert activations[2] == pytest.approx(library.most_bytes(step), rel=0.15)

@@ -8,4 +8,4 @@
 #define NAM_API extern "C" __attribute__((visibility("default")))
 
 // Raised when a function's arguments or this file's data structures change, so that Python refuses a stale build.
-#define NAM_ABI_VERSION 4
+#define NAM_ABI_VERSION 5

@@ -20,6 +20,7 @@ std::mutex mutex;
 // Both are leaked on purpose: buffers may be given back while the process ends.
 auto& free_buffers = *new std::multimap<size_t, float*>;         // capacity in bytes → buffer
 auto& used_buffers = *new std::unordered_map<float*, size_t>;    // buffer → capacity in bytes
+size_t held_bytes = 0, most_bytes = 0;                           // in use now, and at most since watch_buffers
 
 float* allocate(size_t bytes) {
     void* memory = nullptr;
@@ -50,6 +51,12 @@ bool populate(char* memory, size_t bytes) {
 #endif
 }
 
+void hold_locked(float* buffer, size_t bytes) {
+    used_buffers[buffer] = bytes;
+    held_bytes += bytes;
+    most_bytes = std::max(most_bytes, held_bytes);
+}
+
 void drop_locked() {
     for (auto& entry : free_buffers) std::free(entry.second);
     free_buffers.clear();
@@ -64,7 +71,7 @@ float* take_buffer(size_t floats) {
     // A buffer more than twice as large would be held by somebody who needs little of it.
     if (found != free_buffers.end() && found->first <= 2 * wanted) {
         float* buffer = found->second;
-        used_buffers[buffer] = found->first;
+        hold_locked(buffer, found->first);
         free_buffers.erase(found);
         return buffer;
     }
@@ -76,7 +83,7 @@ float* take_buffer(size_t floats) {
         drop_locked();
         buffer = allocate(bytes);
     }
-    if (buffer) used_buffers[buffer] = bytes;
+    if (buffer) hold_locked(buffer, bytes);
     return buffer;
 }
 
@@ -86,6 +93,7 @@ void give_buffer(float* buffer) {
     auto found = used_buffers.find(buffer);
     if (found == used_buffers.end()) return;
     free_buffers.emplace(found->second, buffer);
+    held_bytes -= found->second;
     used_buffers.erase(found);
 }
 
@@ -100,6 +108,17 @@ bool reserve_buffer(size_t floats) {
     return populate(reinterpret_cast<char*>(buffer), bytes);
 }
 
+void watch_buffers() {
+    std::lock_guard<std::mutex> lock(mutex);
+    drop_locked();
+    most_bytes = held_bytes;
+}
+
+size_t most_buffer_bytes() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return most_bytes;
+}
+
 void drop_free_buffers() {
     std::lock_guard<std::mutex> lock(mutex);
     drop_locked();
@@ -109,3 +128,5 @@ void drop_free_buffers() {
 
 NAM_API void nam_give_buffer(float* buffer) { nam::give_buffer(buffer); }
 NAM_API void nam_drop_free_buffers() { nam::drop_free_buffers(); }
+NAM_API void nam_watch_buffers() { nam::watch_buffers(); }
+NAM_API int64_t nam_most_buffer_bytes() { return static_cast<int64_t>(nam::most_buffer_bytes()); }

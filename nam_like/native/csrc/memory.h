@@ -16,6 +16,10 @@ void give_buffer(float* buffer);
 bool reserve_buffer(size_t floats);
 // Frees the buffers that nobody holds.
 void drop_free_buffers();
+// From here on, how many bytes of buffers are held at the same time; begins without free ones, which may be larger
+// than what takes them.
+void watch_buffers();
+size_t most_buffer_bytes();
 
 // A buffer that is given back at the end of a scope; its data is null when there is no memory.
 class HeldBuffer {
