@@ -8,7 +8,7 @@ dry side. It is made from a fixed seed by this file alone, so nobody needs to do
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -22,7 +22,15 @@ from nam_like.audio.level import db_to_gain, rms
 from nam_like.audio.strings import midi_to_hz, pluck, strum
 from nam_like.errors import UserError
 
-__all__ = ["CaptureSignal", "Section", "capture_signal", "recognised_split", "repeatability", "split_for"]
+__all__ = [
+    "CaptureSignal",
+    "Section",
+    "SignalLayout",
+    "capture_signal",
+    "recognised",
+    "repeatability",
+    "split_for",
+]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 Length: TypeAlias = Literal["full", "short"]
@@ -58,18 +66,16 @@ class Section:
 
 
 @dataclass(frozen=True)
-class CaptureSignal:
-    """The signal and its table of contents.
+class SignalLayout:
+    """The signal's table of contents.
 
     Attributes:
-        samples: `(L,)`, multiples of 2^−23, so that 24-bit files and `float32` hold them exactly.
         sample_rate: Hz.
         sections: every sample belongs to exactly one, in order.
         blips: first sample of each blip.
         noise_window: a part before the blips in which only the noise of the gear is heard, in samples.
     """
 
-    samples: Float64Array
     sample_rate: int
     sections: tuple[Section, ...]
     blips: tuple[int, ...]
@@ -87,6 +93,17 @@ class CaptureSignal:
         raise KeyError(name)
 
 
+@dataclass(frozen=True)
+class CaptureSignal(SignalLayout):
+    """The signal and its table of contents.
+
+    Attributes:
+        samples: `(L,)`, multiples of 2^−23, so that 24-bit files and `float32` hold them exactly.
+    """
+
+    samples: Float64Array
+
+
 def capture_signal(sample_rate: int = 48000, *, length: Length = "full", seed: int = SEED) -> CaptureSignal:
     """Make the signal.
 
@@ -102,29 +119,31 @@ def capture_signal(sample_rate: int = 48000, *, length: Length = "full", seed: i
         raise UserError(f"expected `sample_rate` to be at least 16000 Hz, but got {sample_rate}")
     if length not in ("full", "short"):
         raise UserError(f"expected `length` to be full or short, but got {length!r}")
-    sections = _sections(sample_rate, length)
+    layout = _layout(sample_rate, length)
     pieces = [
         maker(section.stop - section.start, sample_rate, np.random.default_rng([seed, stream]))
-        for section, (_, _, (maker, stream), _) in zip(sections, _plan(length), strict=True)
+        for section, (_, _, (maker, stream), _) in zip(layout.sections, _plan(length), strict=True)
     ]
-    samples = np.rint(np.concatenate(pieces) * 2.0**23) / 2.0**23
-    blip_start = next(section.start for section in sections if section.name == "blips")
-    blips = tuple(blip_start + round(seconds * sample_rate) for seconds in BLIP_SECONDS)
-    noise_window = (blip_start + round(0.1 * sample_rate), blip_start + round(0.5 * sample_rate))
-    return CaptureSignal(samples, sample_rate, sections, blips, noise_window)
+    return CaptureSignal(**vars(layout), samples=np.rint(np.concatenate(pieces) * 2.0**23) / 2.0**23)
 
 
-def split_for(signal: CaptureSignal) -> dict[str, dict[str, int]]:
+def split_for(signal: SignalLayout) -> dict[str, dict[str, int]]:
     """Return the `train` and `validation` regions for data.json, as `start_samples` and `stop_samples`.
 
     Training goes from the first sweep to the silence before the validation passage; validation is the first
     take of that passage. Both follow at least half a second of digital silence.
     """
-    return _split(signal.sections)
+    train_start = signal.section("sweeps").start
+    train_stop = signal.section("silence before validation").start
+    validation = signal.section("validation 1")
+    return {
+        "train": {"start_samples": train_start, "stop_samples": train_stop},
+        "validation": {"start_samples": validation.start, "stop_samples": validation.stop},
+    }
 
 
-def recognised_split(path: str | Path) -> dict[str, dict[str, int]] | None:
-    """The regions of a file that holds the signal, of either length and any rate; None of any other file.
+def recognised(path: str | Path) -> SignalLayout | None:
+    """The contents of a file that holds the signal, of either length and any rate; None of any other file.
 
     Args:
         path: an audio file; its length and its first seconds are looked at.
@@ -136,30 +155,18 @@ def recognised_split(path: str | Path) -> dict[str, dict[str, int]] | None:
     if info.channels != 1:
         return None
     for length in get_args(Length):
-        sections = _sections(info.sample_rate, length)
-        if info.frames != sections[-1].stop:
+        layout = _layout(info.sample_rate, length)
+        if info.frames != layout.sections[-1].stop:
             continue
-        blips = next(section for section in sections if section.name == "blips")
+        blips = layout.section("blips")
         expected = np.zeros(blips.stop)
         expected[blips.start :] = _blips(blips.stop - blips.start, info.sample_rate, np.random.default_rng(0))
         if np.allclose(next(decoded_blocks(path, None, blips.stop)), expected, rtol=0.0, atol=2.0**-15):
-            return _split(sections)
+            return layout
     return None
 
 
-def _split(sections: Sequence[Section]) -> dict[str, dict[str, int]]:
-    by_name = {section.name: section for section in sections}
-    validation = by_name["validation 1"]
-    return {
-        "train": {
-            "start_samples": by_name["sweeps"].start,
-            "stop_samples": by_name["silence before validation"].start,
-        },
-        "validation": {"start_samples": validation.start, "stop_samples": validation.stop},
-    }
-
-
-def repeatability(wet: npt.NDArray[np.floating], signal: CaptureSignal, delay: int = 0) -> float:
+def repeatability(wet: npt.NDArray[np.floating], signal: SignalLayout, delay: int = 0) -> float:
     """Return the error-to-signal ratio of the two takes of the validation passage; 0 is perfect.
 
     No capture can get a lower ESR than about half of this: gear that drifts, hums or has a chorus does not
@@ -185,7 +192,7 @@ def repeatability(wet: npt.NDArray[np.floating], signal: CaptureSignal, delay: i
     return float(np.sum((takes[1] - takes[0]) ** 2) / np.sum(takes[0] ** 2))
 
 
-def _sections(sample_rate: int, length: Length) -> tuple[Section, ...]:
+def _layout(sample_rate: int, length: Length) -> SignalLayout:
     """Where everything is."""
     sections: list[Section] = []
     position = 0
@@ -193,7 +200,10 @@ def _sections(sample_rate: int, length: Length) -> tuple[Section, ...]:
         count = round(seconds * sample_rate)
         sections.append(Section(name, position, position + count, description))
         position += count
-    return tuple(sections)
+    start = next(section.start for section in sections if section.name == "blips")
+    blips = tuple(start + round(seconds * sample_rate) for seconds in BLIP_SECONDS)
+    noise_window = (start + round(0.1 * sample_rate), start + round(0.5 * sample_rate))
+    return SignalLayout(sample_rate, tuple(sections), blips, noise_window)
 
 
 def _plan(length: Length) -> list[tuple[str, float, tuple[Maker, int], str]]:

@@ -31,6 +31,7 @@ __all__ = [
     "check_pre_silence",
     "check_same_length",
     "dc_offset_warning",
+    "delay_warning",
     "format_duration",
     "identical_warning",
     "pair_warnings",
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 SILENCE_DBFS = -90.0
+EARLY = 2
+"""Samples by which the bulk of an output may come before its input: correlations have wide peaks."""
+LATE = 40
+"""Samples by which an output may lag its input: speakers and tone controls spread it over 10 or 20."""
 CLIPPED_RUN = 4
 FULL_SCALE = 1.0 - 2.0**-15
 """The largest positive 16-bit sample; what a clipping converter writes is this or above."""
@@ -259,6 +264,35 @@ def polarity_warning(
     )
 
 
+def delay_warning(
+    x: Samples, y: Samples, names: tuple[str, str] = ("x", "y"), min_confidence: float = 0.5
+) -> str | None:
+    """Return a warning where the output is clearly not aligned with the input.
+
+    Args:
+        x: `(L,)`.
+        y: `(L,)`, pulled forward by the `delay` that the data JSON gives.
+        names: which signals, for the message.
+        min_confidence: how clearly the correlation must peak.
+    """
+    if not all(any(np.any(block) for _, block in blocks(signal)) for signal in (x, y)):
+        return None
+    found = delay_from_correlation(x, y)
+    if found.confidence < min_confidence:
+        return None
+    if found.delay < -EARLY:
+        return (
+            f"{names[1]}: it seems to come about {-found.delay} samples before {names[0]}, and no net can "
+            "know what was not played yet: make `delay` smaller by so many, or more"
+        )
+    if found.onset > LATE:
+        return (
+            f"{names[1]}: it seems to lag {names[0]} by about {found.onset} samples more than `delay` says, "
+            "which the net would have to learn, and the model would have as latency: add them to `delay`"
+        )
+    return None
+
+
 def pair_warnings(x: Samples, y: Samples, names: tuple[str, str] = ("x", "y")) -> list[str]:
     """Return everything suspicious about a pair of recordings that is no error.
 
@@ -271,6 +305,7 @@ def pair_warnings(x: Samples, y: Samples, names: tuple[str, str] = ("x", "y")) -
         dc_offset_warning(x, names[0]),
         dc_offset_warning(y, names[1]),
         identical_warning(x, y, names),
+        delay_warning(x, y, names),
         polarity_warning(x, y, names),
     ]
     return [text for text in found if text is not None]

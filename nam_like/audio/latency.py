@@ -205,10 +205,8 @@ def _cross_spectrum(dry: Samples, wet: Samples, reach: int) -> tuple[npt.NDArray
     Blocks of the dry signal meet the wet block and its surroundings: exact for the lags from −reach to
     reach, in memory that does not grow with the length of the recording.
     """
-    from scipy import fft
-
     block = max(1 << 16, reach)
-    size = fft.next_fast_len(block + 2 * reach, real=True)
+    size = 1 << (block + 2 * reach - 1).bit_length()
     cross = np.zeros(size // 2 + 1, dtype=np.complex128)
     for start, piece in blocks(dry, block):
         low, high = start - reach, start + block + reach
@@ -218,7 +216,7 @@ def _cross_spectrum(dry: Samples, wet: Samples, reach: int) -> tuple[npt.NDArray
         padded = np.zeros(size)
         offset = max(-low, 0)
         padded[offset : offset + surroundings.size] = surroundings
-        cross += np.conj(fft.rfft(piece.astype(np.float64), size)) * fft.rfft(padded)
+        cross += np.conj(np.fft.rfft(piece.astype(np.float64), size)) * np.fft.rfft(padded)
     return cross, size
 
 
@@ -226,11 +224,9 @@ def _correlation(
     cross: npt.NDArray[np.complex128], size: int, reach: int, whitening: float
 ) -> npt.NDArray[np.float64]:
     """Return the correlation for the lags from −reach to reach, `(2·reach + 1,)`."""
-    from scipy import fft
-
     magnitude = np.abs(cross)
     # Bins in which there is next to nothing have a random phase; they must not count as much as the others.
     floor = max(1e-6 * float(magnitude.max()), float(np.finfo(np.float64).tiny))
     weighted = cross / np.maximum(magnitude, floor) ** whitening
-    correlation: npt.NDArray[np.float64] = fft.irfft(weighted, size)[: 2 * reach + 1]
+    correlation: npt.NDArray[np.float64] = np.fft.irfft(weighted, size)[: 2 * reach + 1]
     return correlation

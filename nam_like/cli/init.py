@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nam_like.cli.console import DONE, table
-from nam_like.cli.init_split import NO_SIGNAL, Split, data_preset_for, with_split
+from nam_like.cli.init_recordings import (
+    NO_SIGNAL,
+    alignment_of,
+    data_preset_for,
+    with_delay,
+    with_split,
+)
 from nam_like.errors import UserError
 from nam_like.presets import KINDS, Preset, find_preset, preset_names, schema_file
+
+if TYPE_CHECKING:
+    from nam_like.audio.capture_signal import SignalLayout
 
 EXAMPLES = """examples:
   nam_like init --list
@@ -46,10 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.preset or not arguments.folder:
         raise UserError("expected a preset and a folder, as in: nam_like init amp/wavenet my_amp")
     folder = Path(arguments.folder)
-    preset, split = _chosen(arguments)
+    preset, layout = _chosen(arguments)
     texts = {folder / f"{kind}.json": getattr(preset, kind).read_text(encoding="utf-8") for kind in KINDS}
     data = folder / "data.json"
-    texts[data] = _filled(texts[data], arguments, split)
+    texts[data], notes = _filled(texts[data], arguments, layout)
     texts = {path: _with_local_schema(text, path.stem) for path, text in texts.items()}
     for kind in KINDS:
         if schema_file(kind).is_file():
@@ -61,23 +71,27 @@ def run(arguments: argparse.Namespace) -> int:
         write_text_atomic(path, text)
     if preset.data.stem == NO_SIGNAL and arguments.data is None:
         print(f"{arguments.x} is a recording of your own: its last nine seconds are for validation")
+    for note in notes:
+        print(note)
     names = " ".join(str(folder / f"{kind}.json") for kind in KINDS)
     print(f"wrote {preset.name} into {folder}; next:\n  nam_like check {names}\n  nam_full {names} out")
     return DONE
 
 
-def _chosen(arguments: argparse.Namespace) -> tuple[Preset, Split | None]:
-    """The preset, and where the parts of the recorded signal are, if that is what was recorded."""
+def _chosen(arguments: argparse.Namespace) -> tuple[Preset, SignalLayout | None]:
+    """The preset, and the contents of the recorded signal, if it is our own."""
     preset = find_preset(arguments.preset, data=arguments.data, learning=arguments.learning)
     fallback = preset.data.parent / f"{NO_SIGNAL}.json"
     if arguments.x is None or arguments.data is not None or not fallback.is_file():
         return preset, None
-    name, split = data_preset_for(arguments.x, preset.data.stem)
-    return find_preset(preset.name, data=name, learning=arguments.learning), split
+    name, layout = data_preset_for(arguments.x, preset.data.stem)
+    return find_preset(preset.name, data=name, learning=arguments.learning), layout
 
 
-def _filled(text: str, arguments: argparse.Namespace, split: Split | None) -> str:
-    """A data JSON that names the recordings or manifests of the command line."""
+def _filled(
+    text: str, arguments: argparse.Namespace, layout: SignalLayout | None
+) -> tuple[str, tuple[str, ...]]:
+    """A data JSON that names the recordings or manifests of the command line; and what was found in them."""
     for key, value in (("x_path", arguments.x), ("y_path", arguments.y)):
         if value is not None:
             text = _with_path(text, key, value)
@@ -85,7 +99,14 @@ def _filled(text: str, arguments: argparse.Namespace, split: Split | None) -> st
         value = getattr(arguments, section)
         if value is not None:
             text = _with_path(text, "manifest_filepath", value, section)
-    return text if split is None else with_split(text, split)
+    if layout is not None:
+        from nam_like.audio.capture_signal import split_for
+
+        text = with_split(text, split_for(layout))
+    found = alignment_of(arguments.x, arguments.y, layout)
+    if found is None:
+        return text, ()
+    return with_delay(text, found.delay), (*found.notes, f"`delay` in data.json is {found.delay}")
 
 
 def _with_path(text: str, key: str, value: str, split: str = "") -> str:

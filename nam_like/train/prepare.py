@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from nam_like.data.build import Datasets, build_datasets
 from nam_like.data.loader import BatchLoader
 from nam_like.data.store import find_file
 from nam_like.data.stream_loader import StreamLoader
+from nam_like.data.suspicions import suspicions
 from nam_like.errors import UserError
 from nam_like.losses.sum import WeightedSum
 from nam_like.models.audio_net import AudioNet
@@ -31,6 +33,8 @@ from nam_like.train.loaders import train_loader, val_loader
 from nam_like.train.random_state import seed_everything
 from nam_like.train.resume import WORDS, check_resumable, find_checkpoint
 from nam_like.train.run_folder import versions
+
+log = logging.getLogger(__name__)
 
 __all__ = ["RESUME_VARIABLE", "Job", "is_main_process", "prepare"]
 
@@ -116,6 +120,9 @@ def prepare(config: RunConfig, outdir: Path, resume: str | None = None) -> Job:
         started_from,
     )
     task.rehearse(job)
+    if is_main_process():
+        for text in suspicions(datasets.train):
+            log.warning(text)
     if job.resume is not None:
         check_resumable(job.resume, task, configs)
     return job

@@ -142,3 +142,17 @@ def test_pair_warnings_collects_all():
     assert len(found) == 2
     assert found[0].startswith("b: the signal has a DC offset")
     assert found[1].startswith("b: the polarity")
+
+
+@pytest.mark.parametrize("lag", [-500, -30, 0, 20, 60, 5000])
+def test_delay(lag):
+    x = noise(48000 * 3)
+    found = checks.delay_warning(x, -np.tanh(3 * np.roll(x, lag)), ("a", "b"))
+    if lag < 0:
+        assert f"b: it seems to come about {-lag} samples before a" in found
+    elif lag > checks.LATE:
+        assert f"lag a by about {lag} samples" in found
+    else:
+        assert found is None
+    assert checks.delay_warning(x, noise(48000 * 3, seed=1)) is None
+    assert checks.delay_warning(x, np.zeros(x.size)) is None
