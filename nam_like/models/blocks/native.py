@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +13,45 @@ from torch import Tensor, nn
 from nam_like.models.base import is_tracing
 from nam_like.native.library import load, status
 
-__all__ = ["HOOKED", "fits", "is_hooked", "is_watched", "report_line"]
+__all__ = ["HOOKED", "NotCoveredError", "fits", "is_hooked", "is_watched", "once_per_net", "report_line"]
+
+NetT = TypeVar("NetT", bound=nn.Module)
+Description = TypeVar("Description")
 
 #: Why the kernels leave a net alone to which :func:`is_hooked` applies.
 HOOKED = "there is a hook on an inner layer"
+
+
+class NotCoveredError(Exception):
+    """Why the kernels do not cover a net."""
+
+
+def once_per_net(
+    refused: Callable[[str], Description],
+) -> Callable[[Callable[[NetT], Description]], Callable[[NetT], Description]]:
+    """Decorator: remember what a function finds out about a net, since a net's structure does not change.
+
+    Args:
+        refused: makes the description of a net for which the function raises :class:`NotCoveredError`.
+    """
+
+    def decorate(describe: Callable[[NetT], Description]) -> Callable[[NetT], Description]:
+        known: WeakKeyDictionary[nn.Module, Description] = WeakKeyDictionary()
+
+        @functools.wraps(describe)
+        def described(net: NetT) -> Description:
+            found = known.get(net)
+            if found is None:
+                try:
+                    found = describe(net)
+                except NotCoveredError as error:
+                    found = refused(str(error))
+                known[net] = found
+            return found
+
+        return described
+
+    return decorate
 
 
 def fits(x: Tensor) -> bool:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from nam_like.models.blocks.activations import Fasttanh, LeakyHardtanh, Softsigmoid
+from nam_like.models.blocks.native import NotCoveredError
 from nam_like.native.wavenet import ActivationSpec
 
-__all__ = ["NotCoveredError", "describe_activation"]
-
-
-class NotCoveredError(Exception):
-    """Why the kernels do not cover a net."""
+__all__ = ["describe_activation"]
 
 
 def describe_activation(module: nn.Module) -> ActivationSpec:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from nam_like.models.blocks.native import HOOKED, fits, is_hooked, report_line
-from nam_like.models.blocks.native_activation import NotCoveredError, describe_activation
+from nam_like.models.blocks.native import HOOKED, NotCoveredError, fits, is_hooked, once_per_net, report_line
+from nam_like.models.blocks.native_activation import describe_activation
 from nam_like.native import convnet as kernels
 from nam_like.native.convnet import LayerSpec, NetSpec, Statistics
 
@@ -33,9 +32,6 @@ class Described:
     weights: tuple[Callable[[], Tensor], ...] = ()
     norms: tuple[nn.BatchNorm1d, ...] = ()
     obstacle: str = ""
-
-
-_described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
 
 
 def play(net: ConvNet, x: Tensor) -> Tensor | None:
@@ -83,19 +79,9 @@ def report(net: ConvNet, device: torch.device | str = "cpu") -> str:
     return report_line(torch.device(device), obstacle(net))
 
 
+@once_per_net(lambda reason: Described(obstacle=reason))
 def describe(net: ConvNet) -> Described:
-    """The description of a net; worked out once, since a net's structure does not change."""
-    found = _described.get(net)
-    if found is None:
-        try:
-            found = _describe(net)
-        except NotCoveredError as error:
-            found = Described(obstacle=str(error))
-        _described[net] = found
-    return found
-
-
-def _describe(net: ConvNet) -> Described:
+    """The description of a net: what of it the kernels ask for."""
     blocks = net.conv_blocks()
     if net.channels > kernels.MAX_CHANNELS:
         raise NotCoveredError(f"it has {net.channels} channels, more than {kernels.MAX_CHANNELS}")

@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from nam_like.models.blocks.activations import PairActivation, PairBlend, PairMultiply
-from nam_like.models.blocks.native import HOOKED, fits, is_hooked, is_watched, report_line
-from nam_like.models.blocks.native_activation import NotCoveredError, describe_activation
+from nam_like.models.blocks.native import (
+    HOOKED,
+    NotCoveredError,
+    fits,
+    is_hooked,
+    is_watched,
+    once_per_net,
+    report_line,
+)
+from nam_like.models.blocks.native_activation import describe_activation
 from nam_like.native import wavenet as kernels
 from nam_like.native.gpu import available
 from nam_like.native.gpu import wavenet as gpu
@@ -35,9 +42,6 @@ class Described:
     weights: tuple[Callable[[], Tensor], ...] = ()
     obstacle: str = ""
     inner: tuple[nn.Module, ...] = ()
-
-
-_described: WeakKeyDictionary[nn.Module, Described] = WeakKeyDictionary()
 
 
 def process(net: WaveNet, x: Tensor, condition: Tensor) -> Tensor | None:
@@ -118,19 +122,9 @@ def report(net: WaveNet, device: torch.device | str = "cpu") -> str:
     return report_line(device, found)
 
 
+@once_per_net(lambda reason: Described(obstacle=reason))
 def describe(net: WaveNet) -> Described:
-    """The description of a net; worked out once, since a net's structure does not change."""
-    found = _described.get(net)
-    if found is None:
-        try:
-            found = _describe(net)
-        except NotCoveredError as error:
-            found = Described(obstacle=str(error))
-        _described[net] = found
-    return found
-
-
-def _describe(net: WaveNet) -> Described:
+    """The description of a net: what of it the kernels ask for."""
     arrays = net.layer_arrays()
     if len({bool(array.condition_size) for array in arrays}) > 1:
         raise NotCoveredError("some layer arrays have a condition and some have none")
