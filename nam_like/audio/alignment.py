@@ -69,7 +69,10 @@ def _from_clicks(y_path: str | Path, layout: SignalLayout) -> Alignment:
     delay = max(found.recommended, 0)
     if found.delay < 0:
         notes.append("that is before they were played: the delay is left at 0, look at the recording")
-    difference = repeatability(wet, layout, delay)
+    try:
+        difference = repeatability(wet, layout, delay)
+    except AudioError as error:
+        return Alignment(delay, (*notes, str(error)))
     if difference > REPEATABLE:
         notes.append(
             f"its two takes of the same passage differ by an ESR of {difference:.2g}, and no model can be "

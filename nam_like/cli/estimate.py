@@ -24,6 +24,8 @@ _SPAN = 64
 _COPIES = 4
 # Items of the steps by which the kernels' memory is measured; threads share a single item in another way.
 _MEASURED = (2, 4)
+# Target samples of each: whole recordings as items would take long.
+_OPENING = 8192
 
 
 def parameter_count(net: nn.Module) -> int:
@@ -116,16 +118,21 @@ def training_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
 
 
 def _kernel_bytes(net: Net, item: tuple[Tensor, ...], batch_size: int) -> int:
-    """What native kernels hold during a step; from a few items on it grows by as much with each."""
+    """What native kernels hold during a step: it grows with the samples, and from some items on with each."""
+    ny = item[-1].shape[-1]
+    surplus = max(0, ny - _OPENING)
+    # Audio, and conditions that are aligned with it, are at least as long as the target.
+    opening = [part[..., : part.shape[-1] - surplus] if part.shape[-1] >= ny else part for part in item]
 
     def step(items: int) -> None:
-        x, *conditions, y = (tensor.expand(items, *tensor.shape).contiguous() for tensor in item)
+        x, *conditions, y = (tensor.expand(items, *tensor.shape).contiguous() for tensor in opening)
         (net(x, *conditions, pad_start=False) - y).square().mean().backward()
 
     few, more = (min(batch_size, size) for size in _MEASURED)
     held = {size: most_bytes(partial(step, size)) for size in (few, more)}
     each = (held[more] - held[few]) // max(more - few, 1)
-    return held[more] + each * (batch_size - more)
+    longer = item[0].shape[-1] / opening[0].shape[-1]
+    return round(longer * (held[more] + each * (batch_size - more)))
 
 
 def _conditions(net: Net, x: Tensor) -> tuple[Tensor, ...]:
