@@ -59,7 +59,7 @@ def measure_alignment(
             return _from_clicks(y_path, layout)
         return _from_correlation(x_path, y_path)
     except AudioError as error:
-        return Alignment(0, (f"the delay could not be measured: {error}",))
+        return Alignment(0, (f"the delay of {y_path} could not be measured: {error}",))
 
 
 def _from_clicks(y_path: str | Path, layout: SignalLayout) -> Alignment:
@@ -72,7 +72,7 @@ def _from_clicks(y_path: str | Path, layout: SignalLayout) -> Alignment:
     try:
         difference = repeatability(wet, layout, delay)
     except AudioError as error:
-        return Alignment(delay, (*notes, str(error)))
+        return Alignment(delay, (*notes, f"{y_path}: {error}"))
     if difference > REPEATABLE:
         notes.append(
             f"its two takes of the same passage differ by an ESR of {difference:.2g}, and no model can be "
