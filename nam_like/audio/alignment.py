@@ -88,4 +88,5 @@ def _from_correlation(x_path: str | Path, y_path: str | Path) -> Alignment:
     if abs(found.onset) <= UNCERTAIN or abs(found.delay) <= UNCERTAIN:
         return Alignment(0, (f"{y_path} does not seem to lag",))
     delay = found.onset - SAFETY
-    return Alignment(delay, (f"{y_path} seems to lag by about {found.onset} samples; please check it",))
+    how = "lag by" if found.onset > 0 else "be early by"
+    return Alignment(delay, (f"{y_path} seems to {how} about {abs(found.onset)} samples; please check it",))
